@@ -1,0 +1,1 @@
+"""Chains and gold answers in, scores out."""

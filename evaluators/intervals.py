@@ -1,0 +1,113 @@
+"""Figures with their uncertainty: bootstrap intervals over questions, spread over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from steper_core.records import Score
+from steper_core.rundir import Figure
+
+_LOW, _HIGH = 2.5, 97.5
+_CELLS_AT_ONCE = 1_000_000
+_COST_OF_COUNTING = 8
+"""Drawing how often one value occurs costs about as much as drawing so many questions."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation over `n` runs that differ in their seed; None where there are too few."""
+
+    mean: float | None
+    deviation: float | None
+    n: int
+
+
+def figure_of(values: Sequence[float | None], seed: int = 0, resamples: int = 10_000) -> Figure:
+    """The mean over questions with its percentile bootstrap 95 % interval (Efron 1979).
+
+    None is an unscored question: it is counted, never averaged. One scored question has a mean but no interval.
+    Equal values in any order and an equal seed give an equal figure.
+
+    Raises:
+        ValueError: a value is not finite.
+    """
+    scored = np.sort(np.array([value for value in values if value is not None], dtype=np.float64))
+    unscored = len(values) - len(scored)
+    if not np.isfinite(scored).all():
+        raise ValueError("a score must be a finite number or None")
+    if not len(scored):
+        return Figure(mean=None, low=None, high=None, n=0, unscored=unscored)
+    mean = math.fsum(scored) / len(scored)
+    if len(scored) == 1:
+        return Figure(mean=mean, low=None, high=None, n=1, unscored=unscored)
+    low, high = np.percentile(_resampled_means(scored, seed, resamples), [_LOW, _HIGH])
+    # Rounding may put the bounds of nearly equal values a last digit past their mean.
+    return Figure(mean=mean, low=min(float(low), mean), high=max(float(high), mean), n=len(scored), unscored=unscored)
+
+
+def figures_of(scores: Iterable[Score], question_ids: Iterable[str], seed: int = 0) -> dict[str, Figure]:
+    """A figure for each score name, over the expected questions; one without a score counts as unscored.
+
+    Scores of steps are averaged over the scored steps of each question first. A name that chains have too is taken from
+    the chains. Of two scores of the same thing the later one holds.
+
+    Raises:
+        ValueError: two evaluators give scores of one name.
+    """
+    chains: dict[str, dict[str, float | None]] = {}
+    steps: dict[str, dict[str, dict[int, float | None]]] = {}
+    evaluators: dict[str, str] = {}
+    for score in scores:
+        if evaluators.setdefault(score.name, score.evaluator) != score.evaluator:
+            raise ValueError(f"both {evaluators[score.name]} and {score.evaluator} give scores named {score.name}")
+        if score.step is None:
+            chains.setdefault(score.name, {})[score.question_id] = score.value
+        else:
+            steps.setdefault(score.name, {}).setdefault(score.question_id, {})[score.step] = score.value
+    for name, by_question in steps.items():
+        if name not in chains:
+            chains[name] = {question: _mean(by_step.values()) for question, by_step in by_question.items()}
+    expected = list(dict.fromkeys(question_ids))
+    return {
+        name: figure_of([by_question.get(question) for question in expected], seed)
+        for name, by_question in chains.items()
+    }
+
+
+def spread_over_seeds(means: Iterable[float | None]) -> Spread:
+    """Mean and sample standard deviation of one figure over runs with different seeds; None is left out."""
+    known = [mean for mean in means if mean is not None]
+    deviation = float(np.std(known, ddof=1)) if len(known) > 1 else None
+    return Spread(_mean(known), deviation, len(known))
+
+
+def _resampled_means(values: npt.NDArray[np.float64], seed: int, resamples: int) -> npt.NDArray[np.float64]:
+    """Means of samples drawn with replacement.
+
+    How often each distinct value is drawn is multinomial: the same distribution as drawing questions one by one, at a
+    cost that grows with the number of distinct values (two for EM) and not of questions. Where nearly all values differ
+    drawing one by one is cheaper.
+    """
+    rng = np.random.default_rng(seed)
+    distinct, counts = np.unique(values, return_counts=True)
+    total = len(values)
+    few = len(distinct) * _COST_OF_COUNTING < total
+    rows = max(1, _CELLS_AT_ONCE // (len(distinct) if few else total))
+    chunks = []
+    for start in range(0, resamples, rows):
+        size = min(rows, resamples - start)
+        if few:
+            chunks.append(rng.multinomial(total, counts / total, size=size) @ distinct)
+        else:
+            chunks.append(values[rng.integers(total, size=(size, total), dtype=np.int32)].sum(axis=1))
+    return np.concatenate(chunks) / total
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None

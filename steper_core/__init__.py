@@ -1,0 +1,1 @@
+"""The core: data, retrieval, reasoning, teaching, training. Knows no score, no database, no page."""

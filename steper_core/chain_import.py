@@ -1,0 +1,121 @@
+"""Chains made elsewhere, brought in as JSON lines, so that anyone's own teacher output trains a student.
+
+One object a line:
+
+    {"question_id": "...",               the id of a training question
+     "answer": "...",                    the final answer
+     "steps": [{"rationale": "...",      one line; the last step's may be left out, it becomes the answer line
+                "query": "...",          optional; default: the question, then the last rationale
+                "passages": [{"title": "...", "text": "..."}, ...]}]}     newly retrieved at this step, best first
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from steper_core.datasets import RowProblem
+from steper_core.errors import UserError
+from steper_core.jsonl import explain
+from steper_core.prompts import answer_line, one_line, parse_line
+from steper_core.records import Chain, Passage, Question, Retrieved, Step, StopReason, ability_of
+
+
+class _ImportedPassage(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    title: str = ""
+    text: str
+
+
+class _ImportedStep(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    rationale: str = ""
+    query: str | None = None
+    passages: tuple[_ImportedPassage, ...] = ()
+
+
+class _ImportedChain(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    question_id: str
+    answer: str = Field(min_length=1)
+    steps: tuple[_ImportedStep, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class ImportedChains:
+    """Chains and the passages they name, with the rows that were left out."""
+
+    chains: tuple[Chain, ...]
+    passages: tuple[Passage, ...]
+    problems: tuple[RowProblem, ...]
+
+
+def read_chains(path: Path, questions: Mapping[str, Question]) -> ImportedChains:
+    """Read a file of chains for these questions (by id); a row at fault is reported and left out.
+
+    Raises:
+        UserError: the file cannot be read, or not one row of it is usable.
+    """
+    chains: dict[str, Chain] = {}
+    passages: dict[str, Passage] = {}
+    problems = []
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as text ({error})") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = _ImportedChain.model_validate_json(line)
+            if row.question_id not in questions:
+                raise UserError(f"question_id {row.question_id!r} is none of the training questions")
+            if row.question_id in chains:
+                raise UserError(f"question_id {row.question_id!r} stands in an earlier row")
+        except ValidationError as error:
+            problems.append(RowProblem(str(path), number, explain(error)))
+            continue
+        except UserError as error:
+            problems.append(RowProblem(str(path), number, str(error)))
+            continue
+        chains[row.question_id] = _chain(row, questions[row.question_id], passages)
+    if not chains:
+        first = f"; the first: {problems[0]}" if problems else ""
+        raise UserError(f"{path} holds no usable chain ({len(problems)} rows at fault){first}")
+    return ImportedChains(tuple(chains.values()), tuple(passages.values()), tuple(problems))
+
+
+def _chain(row: _ImportedChain, question: Question, passages: dict[str, Passage]) -> Chain:
+    steps: list[Step] = []
+    query, seen = question.text, set[str]()
+    for number, step in enumerate(row.steps, start=1):
+        shown = [Passage.of(passage.title, passage.text) for passage in step.passages]
+        fresh = [passage for passage in dict.fromkeys(shown) if passage.id not in seen]
+        seen.update(passage.id for passage in fresh)
+        passages.update((passage.id, passage) for passage in fresh)
+        last = number == len(row.steps)
+        line = answer_line(one_line(row.answer)) if last else parse_line(one_line(step.rationale))[0]
+        steps.append(
+            Step(
+                number=number,
+                ability=ability_of(number, len(row.steps)),
+                query=step.query or query,
+                retrieved=tuple(
+                    Retrieved(passage_id=passage.id, rank=rank, score=0.0) for rank, passage in enumerate(fresh, 1)
+                ),
+                rationale=line,
+                prompt_tokens=0,
+                output_tokens=0,
+                seconds=0.0,
+            )
+        )
+        query = line or query
+    return Chain(
+        question_id=question.id, steps=tuple(steps), answer=one_line(row.answer), stop_reason=StopReason.ANSWERED
+    )

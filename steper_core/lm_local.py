@@ -1,0 +1,150 @@
+"""A local transformers model that continues prompts by one line: batched, length-sorted, on CPU or CUDA."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, LogitsProcessor, LogitsProcessorList
+
+from steper_core.checkpoints import require_checkpoint
+from steper_core.devices import pick_device, pick_dtype, synchronize
+from steper_core.hush import hush_transformers
+from steper_core.prompts import Prompt
+from steper_core.writers import Completion
+
+_WORTH_SHARING = 32
+"""Fewest common prompt tokens for which keeping a shared prefix beats computing it again."""
+
+
+class LocalModel:
+    """Continues prompts with a causal language model; a line ends at the first token that holds a line break."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        batch_size: int = 16,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+    ) -> None:
+        require_checkpoint(folder)
+        hush_transformers()
+        self._device = pick_device(device)
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        models: Any = AutoModelForCausalLM
+        self._model = models.from_pretrained(folder, dtype=pick_dtype(dtype, self._device)).to(self._device).eval()
+        self._batch_size = batch_size
+        self._max_new_tokens = max_new_tokens
+        self._temperature = temperature
+        self._context = int(self._model.config.max_position_embeddings)
+        self._stop_ids = _stop_ids(self._tokenizer)
+        self._pad_id = self._stop_ids[0]
+        self._prefix: tuple[list[int], Any] = ([], None)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, tied ones counted once."""
+        return sum(weight.numel() for weight in self._model.parameters())
+
+    def complete(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Completion]:
+        """One line a prompt; a prompt that leaves no room for a line in the context is reported, not cut."""
+        encoded = [self._encode(prompt) for prompt in prompts]
+        results: dict[int, Completion] = {
+            place: Completion("", len(ids), 0, 0.0, problem="too_long")
+            for place, ids in enumerate(encoded)
+            if len(ids) + self._max_new_tokens > self._context
+        }
+        order = sorted((place for place in range(len(encoded)) if place not in results), key=lambda i: len(encoded[i]))
+        shared = _common_prefix([encoded[place] for place in order])
+        for start in range(0, len(order), self._batch_size):
+            places = order[start : start + self._batch_size]
+            batch = self._generate([encoded[i] for i in places], [seeds[i] for i in places], shared)
+            results.update(zip(places, batch, strict=True))
+        return [results[place] for place in range(len(encoded))]
+
+    def _encode(self, prompt: Prompt) -> list[int]:
+        return self._ids(prompt.context) + (self._ids(prompt.lines) if prompt.lines else [])
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=False).input_ids)
+
+    @torch.inference_mode()
+    def _generate(self, rows: list[list[int]], seeds: list[int], shared: int) -> list[Completion]:
+        started = time.perf_counter()
+        cache = self._cache_of(rows[0][:shared], len(rows))
+        width = max(len(row) for row in rows)
+        # The shared prefix stands first in every row; padding goes between it and the rest.
+        padded = [row[:shared] + [self._pad_id] * (width - len(row)) + row[shared:] for row in rows]
+        mask = [[1] * shared + [0] * (width - len(row)) + [1] * (len(row) - shared) for row in rows]
+        noise = LogitsProcessorList([_GumbelNoise(seeds, self._temperature)] if self._temperature > 0 else [])
+        output = self._model.generate(
+            input_ids=torch.tensor(padded, device=self._device),
+            attention_mask=torch.tensor(mask, device=self._device),
+            past_key_values=cache,
+            max_new_tokens=self._max_new_tokens,
+            do_sample=False,
+            eos_token_id=self._stop_ids,
+            pad_token_id=self._pad_id,
+            logits_processor=noise,
+        )[:, width:].tolist()
+        synchronize(self._device)
+        seconds = (time.perf_counter() - started) / len(rows)
+        return [self._completion(len(row), new, seconds) for row, new in zip(rows, output, strict=True)]
+
+    def _completion(self, prompt_tokens: int, new: list[int], seconds: float) -> Completion:
+        stops = set(self._stop_ids)
+        length = next((place for place, token in enumerate(new) if token in stops), len(new))
+        # The stopping token may carry text before its line break; the break itself ends the line.
+        kept = new[: length + 1]
+        text = self._tokenizer.decode(kept, skip_special_tokens=True).split("\n", 1)[0]
+        return Completion(text, prompt_tokens, len(kept), seconds)
+
+    def _cache_of(self, prefix: list[int], copies: int) -> Any:
+        if not prefix:
+            return DynamicCache()
+        if self._prefix[0] != prefix:
+            cache = DynamicCache()
+            self._model(torch.tensor([prefix], device=self._device), past_key_values=cache, logits_to_keep=1)
+            self._prefix = (prefix, cache)
+        cache = copy.deepcopy(self._prefix[1])
+        cache.batch_repeat_interleave(copies)
+        return cache
+
+
+class _GumbelNoise(LogitsProcessor):
+    """Turns greedy decoding into exact sampling: the largest of logits / temperature + Gumbel noise is a sample.
+
+    Each row draws from its own generator, so a row's text does not depend on the batch it is in.
+    """
+
+    def __init__(self, seeds: Sequence[int], temperature: float) -> None:
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self._temperature = temperature
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        uniform = torch.stack([torch.rand(scores.shape[-1], generator=generator) for generator in self._generators])
+        noise = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
+        return scores / self._temperature + noise.to(scores.device)
+
+
+def _common_prefix(rows: list[list[int]]) -> int:
+    """Length of the prefix that all rows share, short of a whole row; 0 if it is not worth keeping."""
+    if len(rows) < 2:
+        return 0
+    low, high = min(rows), max(rows)
+    length = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
+    length = min(length, min(len(row) for row in rows) - 1)
+    return length if length >= _WORTH_SHARING else 0
+
+
+def _stop_ids(tokenizer: Any) -> list[int]:
+    ids = range(len(tokenizer))
+    broken = [place for place, text in enumerate(tokenizer.batch_decode([[i] for i in ids])) if "\n" in text]
+    return [tokenizer.eos_token_id, *(i for i in broken if i != tokenizer.eos_token_id)]

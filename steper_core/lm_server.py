@@ -1,0 +1,118 @@
+"""Any OpenAI-compatible server (vLLM, SGLang, llama.cpp, OpenAI) as a language model, through the openai package."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+import openai
+
+from steper_core.errors import UserError
+from steper_core.prompts import Prompt
+from steper_core.writers import Completion
+
+_INSTRUCTION = (
+    "You answer questions step by step over the passages given. Continue the reasoning by exactly one line: either one "
+    'sentence that adds the next fact, or, once the answer is known, "So the answer is: " and the answer. '
+    "Write that line only.\n\n"
+)
+_RETRIES = 5
+
+
+class ServerModel:
+    """Continues prompts through a server. Keys come from the environment only and are never stored."""
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        endpoint: Literal["chat", "completions"] = "chat",
+        concurrency: int = 16,
+        max_new_tokens: int = 64,
+        temperature: float = 0.0,
+        client: openai.OpenAI | None = None,
+    ) -> None:
+        self._model = model
+        self._endpoint = endpoint
+        self._concurrency = concurrency
+        self._max_new_tokens = max_new_tokens
+        self._temperature = temperature
+        self._client = client or connect(base_url)
+
+    def complete(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Completion]:
+        """One line a prompt, several requests at once.
+
+        Raises:
+            UserError: the server cannot be reached, or refuses the key, the model or the request.
+        """
+        try:
+            with ThreadPoolExecutor(self._concurrency) as pool:
+                return list(pool.map(self._complete_one, prompts, seeds))
+        except openai.APIConnectionError as error:
+            raise UserError(f"no answer from {self._client.base_url} ({error}); is the server running?") from error
+        except openai.APIStatusError as error:
+            raise UserError(
+                f"{self._client.base_url} refused a request for model {self._model!r}: "
+                f"{error.status_code} {type(error).__name__}; finished chains are kept, repeat the command to go on"
+            ) from error
+
+    def _complete_one(self, prompt: Prompt, seed: int) -> Completion:
+        started = time.perf_counter()
+        seed = seed & 0x7FFFFFFF
+        try:
+            text, usage = self._ask_chat(prompt, seed) if self._endpoint == "chat" else self._ask_plain(prompt, seed)
+        except openai.BadRequestError as error:
+            if error.code == "context_length_exceeded" or "context" in str(error).lower():
+                return Completion("", 0, 0, time.perf_counter() - started, problem="too_long")
+            raise
+        seconds = time.perf_counter() - started
+        tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+        if text is None:
+            return Completion("", *tokens, seconds, problem="refused")
+        return Completion(_first_line(text, prompt), *tokens, seconds)
+
+    def _ask_chat(self, prompt: Prompt, seed: int) -> tuple[str | None, openai.types.CompletionUsage | None]:
+        answer = self._client.chat.completions.create(
+            model=self._model,
+            messages=[{"role": "user", "content": _INSTRUCTION + prompt.text}],
+            max_tokens=self._max_new_tokens,
+            temperature=self._temperature,
+            seed=seed,
+        )
+        choice = answer.choices[0] if answer.choices else None
+        return (choice.message.content if choice else None), answer.usage
+
+    def _ask_plain(self, prompt: Prompt, seed: int) -> tuple[str | None, openai.types.CompletionUsage | None]:
+        answer = self._client.completions.create(
+            model=self._model,
+            prompt=prompt.text,
+            max_tokens=self._max_new_tokens,
+            temperature=self._temperature,
+            seed=seed,
+            stop=["\n"],
+        )
+        return (answer.choices[0].text if answer.choices else None), answer.usage
+
+
+def connect(base_url: str | None) -> openai.OpenAI:
+    """A client for a server; OPENAI_BASE_URL and OPENAI_API_KEY stand in for what is not given.
+
+    Raises:
+        UserError: no key for OpenAI's own service. A server of one's own needs none.
+    """
+    url = base_url or os.environ.get("OPENAI_BASE_URL")
+    key = os.environ.get("OPENAI_API_KEY")
+    if not key and not url:
+        raise UserError("set OPENAI_API_KEY, or give the base_url of a server that needs no key")
+    return openai.OpenAI(base_url=url, api_key=key or "none", max_retries=_RETRIES)
+
+
+def _first_line(text: str, prompt: Prompt) -> str:
+    """The first line with text. Chat models open with blank lines, and repeat what the line already begins with."""
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    begun = prompt.lines.rpartition("\n")[2]
+    return line[len(begun) :].lstrip() if begun and line.casefold().startswith(begun.casefold()) else line

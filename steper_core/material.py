@@ -1,0 +1,94 @@
+"""The material of a piece of work: questions in three splits and the corpus they are answered from."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from steper_core.config import DataSection, Recipe
+from steper_core.datasets import Dataset, Splits, find_splits, merge, read, read_corpus, without_overlap
+from steper_core.errors import UserError
+from steper_core.records import Passage, Question
+from steper_core.worlds import generate
+
+
+@dataclass(frozen=True)
+class Material:
+    """Questions and corpus, with remarks on what was left out."""
+
+    dataset: str
+    training: tuple[Question, ...]
+    held_out: tuple[Question, ...]
+    evaluation: tuple[Question, ...]
+    corpus: tuple[Passage, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def load_material(recipe: Recipe) -> Material:
+    """Read or generate what a recipe asks for.
+
+    A sample of n questions is the first n of one seeded order, so a larger sample holds the smaller one.
+
+    Raises:
+        UserError: a source that cannot be read, or no question or passage at all.
+    """
+    if not (recipe.data.paths or recipe.data.train or recipe.data.evaluation):
+        return _from_world(recipe)
+    return _from_files(recipe.data, recipe.seed)
+
+
+def _from_world(recipe: Recipe) -> Material:
+    world = generate(recipe.worlds)
+    return Material("worlds", world.train, world.held_out, world.test, world.passages)
+
+
+def _from_files(data: DataSection, seed: int) -> Material:
+    found = find_splits(_expand(data.paths)) if data.paths else Splits((), (), ())
+    train = [read(source) for source in (*_expand(data.train), *found.train)]
+    evaluation = [read(source) for source in (*_expand(data.evaluation), *found.evaluation)]
+    everything = [*train, *evaluation]
+    if not everything:
+        raise UserError(f"no questions in {', '.join(data.paths)}: name files with data.train and data.evaluation")
+    corpora = [read_corpus(path) for path in (*map(Path, data.corpus), *found.corpus)]
+    corpus = merge([], corpora) if data.corpus else merge(everything, corpora)
+    if not corpus:
+        raise UserError("the corpus is empty: the files label no passages; give a JSONL corpus with data.corpus")
+    asked = _sample([q for part in evaluation for q in part.questions], data.evaluation_questions, seed)
+    pool, shared = without_overlap([q for part in train for q in part.questions], asked)
+    wanted = None if data.train_questions is None else data.train_questions + data.held_out_questions
+    chosen = _sample(pool, wanted, seed)
+    held_out = chosen[: data.held_out_questions]
+    return Material(
+        dataset=_name(everything),
+        training=chosen[data.held_out_questions :],
+        held_out=held_out,
+        evaluation=asked,
+        corpus=corpus,
+        remarks=tuple(_remarks(everything, shared)),
+    )
+
+
+def _expand(sources: Sequence[str]) -> list[Path | str]:
+    return [source if source.startswith("hub:") else Path(source).expanduser() for source in sources]
+
+
+def _sample(questions: Sequence[Question], count: int | None, seed: int) -> tuple[Question, ...]:
+    order = list(questions)
+    random.Random(seed).shuffle(order)  # noqa: S311 - sampling, no secrets
+    return tuple(order[:count])
+
+
+def _name(datasets: Sequence[Dataset]) -> str:
+    return "+".join(dict.fromkeys(dataset.name for dataset in datasets))
+
+
+def _remarks(datasets: Sequence[Dataset], shared: int) -> list[str]:
+    problems = [problem for dataset in datasets for problem in dataset.problems]
+    remarks = [f"{problem} (left out)" for problem in problems[:10]]
+    if len(problems) > len(remarks):
+        remarks.append(f"{len(problems) - len(remarks)} more rows left out")
+    if shared:
+        remarks.append(f"{shared} training questions also stand in the evaluation and were left out of training")
+    return remarks

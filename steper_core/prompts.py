@@ -1,0 +1,83 @@
+"""What a language model reads and what it writes back.
+
+Passages come first, in the order they were appended, then the question, then the rationale so far: each step's prompt
+begins with the last one's passages, for the cache at inference and for packing at training (PAPER.md, cautions).
+One rationale a line; the line with the answer flag ends the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from steper_core.records import ANSWER_FLAG, Passage
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt in the two parts that are tokenised apart, so that training and inference see the same tokens.
+
+    `context` is everything before the first line to be written, `lines` what is already written of the target.
+    """
+
+    context: str
+    lines: str = ""
+
+    @property
+    def text(self) -> str:
+        """The whole prompt."""
+        return self.context + self.lines
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A worked example shown to an untrained model: passages, question, and all lines down to the answer."""
+
+    question: str
+    passages: tuple[Passage, ...]
+    lines: tuple[str, ...]
+
+
+def build_prompt(
+    question: str,
+    passages: Sequence[Passage],
+    rationales: Sequence[str] = (),
+    *,
+    force_answer: bool = False,
+    demonstrations: Sequence[Demonstration] = (),
+) -> Prompt:
+    """The prompt for the next line. With `force_answer` the line already begins with the answer flag."""
+    shown = "".join(
+        _context(demo.question, demo.passages) + "\n".join(demo.lines) + "\n\n\n" for demo in demonstrations
+    )
+    lines = "".join(f"{line}\n" for line in rationales) + (ANSWER_FLAG if force_answer else "")
+    return Prompt(context=shown + _context(question, passages), lines=lines)
+
+
+def answer_line(answer: str) -> str:
+    """The last line of a chain."""
+    return f"{ANSWER_FLAG} {answer}"
+
+
+def parse_line(text: str) -> tuple[str, str | None]:
+    """Split what was written into (line, answer). Text before the flag is dropped, as in the paper.
+
+    Only the first line counts. The answer is None on a line without the flag, and loses a closing full stop.
+    """
+    line = " ".join(text.split("\n", 1)[0].split())
+    place = line.casefold().find(ANSWER_FLAG.casefold())
+    if place < 0:
+        return line, None
+    answer = line[place + len(ANSWER_FLAG) :].strip()
+    answer = answer[:-1].rstrip() if answer.endswith(".") and not answer.endswith("..") else answer
+    return answer_line(answer).rstrip(), answer
+
+
+def _context(question: str, passages: Sequence[Passage]) -> str:
+    shown = "".join(f"Passage: {one_line(passage.title)}\n{one_line(passage.text)}\n\n" for passage in passages)
+    return f"{shown}Question: {one_line(question)}\nReasoning:\n"
+
+
+def one_line(text: str) -> str:
+    """The text with every run of white space, line breaks included, as one space."""
+    return " ".join(text.split())

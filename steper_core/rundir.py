@@ -1,0 +1,342 @@
+"""The run directory: the seam between computing and storing.
+
+A run owns one folder. `run.json` says what ran; the other files are append-only JSON lines:
+
+    run.json         config and its digest, versions, hardware, seed, status, times, figures
+    questions.jsonl  the questions asked            passages.jsonl  every passage that a chain or a gold hop names, once
+    chains.jsonl     one line a finished question   rejected.jsonl  (collect) chains not kept, with the reason
+    scores.jsonl     one line a score               train.jsonl     (train) one line a logged step
+    checkpoints/     (train) folders that plain transformers loads
+
+A killed run resumes where it stopped; a run whose config changed is refused. One process at a time holds a run.
+"""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from steper_core import jsonl
+from steper_core.environment import describe_environment
+from steper_core.errors import UserError
+from steper_core.records import Chain, Passage, Question, Record, Score
+
+
+class RunKind(StrEnum):
+    """What a run computes."""
+
+    COLLECT = "collect"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+
+
+class RunStatus(StrEnum):
+    """Where a run stands. INTERRUPTED is never written: it is a RUNNING run that no living process holds."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class Figure(Record):
+    """A mean over questions with its 95 % interval, the number of scored questions and of unscored ones."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unscored: int = 0
+
+
+class CheckpointRef(Record):
+    """Which student an evaluation run used: the training run, and the training step of the weights."""
+
+    run_uid: str
+    run_name: str
+    step: int
+
+
+class RunInfo(Record):
+    """What `run.json` holds. `figures` are scores by name, `facts` plain measurements (units in their names)."""
+
+    format: Literal[1] = 1
+    uid: str
+    name: str
+    kind: RunKind
+    status: RunStatus = RunStatus.RUNNING
+    dataset: str
+    model: str
+    method: str
+    framework: str
+    seed: int
+    config: dict[str, Any]
+    digest: str
+    versions: dict[str, str]
+    hardware: dict[str, Any]
+    revision: str | None
+    command: str
+    started: datetime.datetime
+    finished: datetime.datetime | None = None
+    seconds: float = 0.0
+    error: str | None = None
+    checkpoint: CheckpointRef | None = None
+    figures: dict[str, Figure] = Field(default_factory=dict)
+    counts: dict[str, int] = Field(default_factory=dict)
+    facts: dict[str, float] = Field(default_factory=dict)
+
+
+class Rejection(Record):
+    """A chain that was not kept, and why."""
+
+    reason: str
+    chain: Chain
+
+
+class TrainPoint(Record):
+    """What training logged at one optimizer step.
+
+    `losses` are raw mean losses by ability (nats a target token), `sigmas` by ability (empty unless learned), both only
+    for abilities that occurred. `held_out` marks a measurement on the held-out questions.
+    """
+
+    step: int
+    epoch: float
+    losses: dict[str, float]
+    sigmas: dict[str, float] = Field(default_factory=dict)
+    learning_rate: float | None = None
+    tokens_per_second: float | None = None
+    held_out: bool = False
+
+
+class RunDir:
+    """Reads and appends the files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known_passages: set[str] | None = None
+
+    @property
+    def info(self) -> RunInfo:
+        """The contents of run.json, with a dead RUNNING run shown as INTERRUPTED.
+
+        Raises:
+            UserError: run.json is missing, no JSON, or of another format.
+        """
+        file = self.path / "run.json"
+        try:
+            info = RunInfo.model_validate_json(file.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise UserError(f"{self.path} is no run directory: it holds no run.json") from error
+        except ValidationError as error:
+            raise UserError(f"{file}: {jsonl.explain(error)}") from error
+        if info.status is RunStatus.RUNNING and not self._is_held():
+            return info.model_copy(update={"status": RunStatus.INTERRUPTED})
+        return info
+
+    def update(self, **changes: Any) -> RunInfo:
+        """Replace fields of run.json atomically and return the new contents."""
+        info = RunInfo.model_validate({**self.info.model_dump(), **changes})
+        _write_atomically(self.path / "run.json", info.model_dump_json(indent=1))
+        return info
+
+    def append_chains(self, chains: Iterable[Chain]) -> None:
+        """Append finished chains."""
+        jsonl.append(self.path / "chains.jsonl", chains)
+
+    def append_rejected(self, rejections: Iterable[Rejection]) -> None:
+        """Append chains that were not kept."""
+        jsonl.append(self.path / "rejected.jsonl", rejections)
+
+    def append_scores(self, scores: Iterable[Score]) -> None:
+        """Append scores; of two with the same question, step, name and evaluator the later one holds."""
+        jsonl.append(self.path / "scores.jsonl", scores)
+
+    def append_train_point(self, point: TrainPoint) -> None:
+        """Append one logged training step."""
+        jsonl.append(self.path / "train.jsonl", [point])
+
+    def append_passages(self, passages: Iterable[Passage]) -> None:
+        """Append the passages that the run does not hold yet."""
+        if self._known_passages is None:
+            self._known_passages = {passage.id for passage in self.passages()}
+        fresh = {passage.id: passage for passage in passages if passage.id not in self._known_passages}
+        jsonl.append(self.path / "passages.jsonl", fresh.values())
+        self._known_passages.update(fresh)
+
+    def write_questions(self, questions: Iterable[Question]) -> None:
+        """Write the questions of the run; a resumed run already has them."""
+        if not (self.path / "questions.jsonl").exists():
+            partial = self.path / "questions.jsonl.partial"
+            partial.unlink(missing_ok=True)
+            jsonl.append(partial, questions)
+            if partial.exists():
+                partial.rename(self.path / "questions.jsonl")
+
+    def questions(self) -> Iterator[Question]:
+        """The questions of the run."""
+        return jsonl.read(self.path / "questions.jsonl", Question)
+
+    def passages(self) -> Iterator[Passage]:
+        """The passages that chains and gold hops name."""
+        return jsonl.read(self.path / "passages.jsonl", Passage)
+
+    def chains(self) -> Iterator[Chain]:
+        """The finished (collect: kept) chains."""
+        return jsonl.read(self.path / "chains.jsonl", Chain)
+
+    def rejected(self) -> Iterator[Rejection]:
+        """The chains that were not kept."""
+        return jsonl.read(self.path / "rejected.jsonl", Rejection)
+
+    def scores(self) -> Iterator[Score]:
+        """All scores, in the order they were appended."""
+        return jsonl.read(self.path / "scores.jsonl", Score)
+
+    def train_points(self) -> Iterator[TrainPoint]:
+        """All logged training steps; of two with the same step and `held_out` the later one holds."""
+        return jsonl.read(self.path / "train.jsonl", TrainPoint)
+
+    def repair(self) -> None:
+        """Cut torn last lines off, as a kill in the middle of a write leaves them."""
+        for file in self.path.glob("*.jsonl"):
+            jsonl.repair(file)
+
+    def _is_held(self) -> bool:
+        lock = self.path / ".lock"
+        if not lock.exists():
+            return False
+        with lock.open("r") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+
+@contextmanager
+def open_run(
+    path: Path,
+    *,
+    kind: RunKind,
+    config: dict[str, Any],
+    dataset: str,
+    model: str,
+    method: str = "",
+    framework: str = "",
+    seed: int = 0,
+    command: str = "",
+    checkpoint: CheckpointRef | None = None,
+) -> Iterator[RunDir]:
+    """Create the run at `path`, or take it up again where it stopped, and hold it while the block runs.
+
+    The block's end marks the run finished; an exception marks it failed with one line of why (an interrupt leaves it to
+    be resumed) and is raised on. A run that is already finished is opened unchanged.
+
+    Raises:
+        UserError: another process holds the run, or it was started with another config.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    run = RunDir(path)
+    with (path / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{path}: another process is working on this run; wait for it, or stop it") from error
+        digest = digest_of(config)
+        if (path / "run.json").exists():
+            _check_same(run, digest, config)
+            run.repair()
+        else:
+            versions, hardware, revision = describe_environment()
+            info = RunInfo(
+                uid=uuid.uuid4().hex,
+                name=path.name,
+                kind=kind,
+                dataset=dataset,
+                model=model,
+                method=method,
+                framework=framework,
+                seed=seed,
+                config=config,
+                digest=digest,
+                versions=versions,
+                hardware=hardware,
+                revision=revision,
+                command=command,
+                started=_now(),
+                checkpoint=checkpoint,
+            )
+            _write_atomically(path / "run.json", info.model_dump_json(indent=1))
+        yield from _hold(run)
+
+
+def _hold(run: RunDir) -> Iterator[RunDir]:
+    before = run.info
+    if before.status is RunStatus.FINISHED:
+        yield run
+        return
+    started = _now()
+
+    def ended(**changes: Any) -> None:
+        seconds = before.seconds + (_now() - started).total_seconds()
+        run.update(seconds=seconds, finished=_now(), **changes)
+
+    run.update(status=RunStatus.RUNNING, error=None)
+    try:
+        yield run
+    except (KeyboardInterrupt, GeneratorExit):
+        ended(status=RunStatus.INTERRUPTED)
+        raise
+    except BaseException as error:
+        ended(status=RunStatus.FAILED, error=f"{type(error).__name__}: {error}".splitlines()[0])
+        raise
+    ended(status=RunStatus.FINISHED)
+
+
+def digest_of(config: dict[str, Any]) -> str:
+    """A short digest of a resolved config; equal configs have equal digests."""
+    return hashlib.blake2b(json.dumps(config, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _check_same(run: RunDir, digest: str, config: dict[str, Any]) -> None:
+    info = run.info
+    if info.digest == digest:
+        return
+    changed = ", ".join(_changed_keys(info.config, config))
+    raise UserError(
+        f"{run.path} was started with other settings (changed: {changed}); "
+        "repeat its settings to resume it, or give the new run another name"
+    )
+
+
+def _changed_keys(old: Any, new: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            yield from _changed_keys(old.get(key), new.get(key), f"{prefix}.{key}" if prefix else key)
+    elif old != new:
+        yield prefix
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    partial = path.with_suffix(".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

@@ -1,0 +1,101 @@
+"""Systems: a writer, a framework and a retriever put together to answer questions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from steper_core.checkpoints import model_facts, resolve_model
+from steper_core.config import ModelSection, ReasoningSection, RetrievalSection
+from steper_core.frameworks import Framework, framework_named
+from steper_core.prompts import Demonstration
+from steper_core.reasoning import ReasoningSettings, reason
+from steper_core.records import Chain, Question
+from steper_core.retrieval import Retriever, check_top_k
+from steper_core.teaching import GoldWriter, demonstrations_for
+from steper_core.writers import ModelWriter, StepWriter
+
+
+@dataclass(frozen=True)
+class System:
+    """Something that answers questions in steps. `facts` are measurements of its model (parameters, disk_bytes)."""
+
+    framework: Framework
+    writer: StepWriter
+    retriever: Retriever
+    settings: ReasoningSettings
+    facts: dict[str, float] = field(default_factory=dict)
+
+    def answer(self, questions: Sequence[Question], done: Collection[str] = frozenset()) -> Iterator[Chain]:
+        """The chains of those questions that are not done yet, each as it ends."""
+        return reason(
+            questions,
+            framework=self.framework,
+            writer=self.writer,
+            retriever=self.retriever,
+            settings=self.settings,
+            done=done,
+        )
+
+
+def open_system(
+    model: ModelSection,
+    reasoning: ReasoningSection,
+    retrieval: RetrievalSection,
+    retriever: Retriever,
+    training: Sequence[Question],
+    seed: int,
+) -> System:
+    """Load what a configured system needs. Demonstrations are drawn from the training questions.
+
+    Raises:
+        UserError: an unknown framework, a top_k beyond the corpus, a model that cannot be had.
+    """
+    check_top_k(retrieval.top_k, len(retriever.passages))
+    framework = framework_named(reasoning.framework)
+    settings = ReasoningSettings(retrieval.top_k, reasoning.max_steps, reasoning.window, seed)
+    shown = demonstrations_for(training, retriever.passages, framework, model.demonstrations, seed)
+    writer, facts = _open_writer(model, reasoning.max_new_tokens, shown)
+    return System(framework, writer, retriever, settings, facts)
+
+
+def _open_writer(
+    model: ModelSection, max_new_tokens: int, demonstrations: tuple[Demonstration, ...]
+) -> tuple[StepWriter, dict[str, float]]:
+    if model.backend == "gold":
+        return GoldWriter(), {}
+    if model.backend == "openai":
+        from steper_core.lm_server import ServerModel
+
+        server = ServerModel(
+            model.model,
+            base_url=model.base_url,
+            endpoint=model.endpoint,
+            concurrency=model.batch_size,
+            max_new_tokens=max_new_tokens,
+            temperature=model.temperature,
+        )
+        return ModelWriter(server, demonstrations), {}
+    from steper_core.lm_local import LocalModel
+
+    folder = resolve_model(model.model)
+    local = LocalModel(
+        folder,
+        device=model.device,
+        dtype=model.dtype,
+        batch_size=model.batch_size,
+        max_new_tokens=max_new_tokens,
+        temperature=model.temperature,
+    )
+    facts = {**model_facts(folder), "parameters": float(local.parameters)}
+    return ModelWriter(local, demonstrations), facts
+
+
+def as_student(model: ModelSection, folder: str) -> ModelSection:
+    """The settings of a model with a trained checkpoint in its place: no demonstrations."""
+    return ModelSection.model_validate({**model.model_dump(), "model": folder, "demonstrations": 0, "backend": "local"})
+
+
+def with_framework(reasoning: ReasoningSection, name: str) -> ReasoningSection:
+    """The same settings under another framework."""
+    return ReasoningSection.model_validate({**reasoning.model_dump(), "framework": name})
