@@ -1,0 +1,1 @@
+"""The pages of the dashboard; each reads its URL, asks the store and draws."""

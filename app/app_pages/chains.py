@@ -1,0 +1,147 @@
+"""Chains: what each run retrieved and wrote for a question, step by step."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from app.state import OUTCOMES, PAGE_SIZE, ChainsState, find_runs, neighbour, pages, run_tokens
+from app.store import Store, open_store
+from app.tokens import MAX_COMPARED
+from app.urls import enter, read, write
+from app.views.chain import show_chains
+from app.views.component import Event
+from app.views.frame import begin
+from app.views.messages import show_unknown_question, show_unknown_runs
+from app.views.question_list import SEARCH_LABEL, show_questions
+from app.views.run_choice import choose_runs, offer_newest
+from app.views.widgets import choose_many, choose_one, search, turn_pages
+from db.queries import QuestionFilter, QuestionPage, RunRow
+
+_OUTCOMES = {"": "all", "right": "right", "wrong": "wrong", "differs": "differs"}
+
+
+def show() -> None:
+    """Draw the page."""
+    store = begin("Chains")
+    state = enter(ChainsState)
+    known = _readable(store)
+    tokens, unknown = find_runs(state.runs, known)
+    if unknown:
+        show_unknown_runs(unknown)
+    if not known:
+        st.info("No run of this database holds chains yet.")
+        return
+    with st.container(horizontal=True, key="question_filters"):
+        choose_runs("Runs", known, tokens, lambda runs: _restart(runs=runs), key="chains_runs", most=MAX_COMPARED)
+        if tokens:
+            _filters(store, state, [known[token] for token in tokens])
+    if not tokens:
+        st.write("Choose up to three runs to read their chains side by side, or tick them on the Runs page.")
+        offer_newest("Read the newest run", known, lambda runs: _restart(runs=runs))
+        return
+    runs = [known[token] for token in tokens]
+    found, page = _found(store, state, runs)
+    left, right = st.columns([3, 8], gap="medium")
+    question = _question(state, found)
+    with left, st.container(key="question_column"):
+        show_questions(runs, found, page, question, state.gold, on_event=_handle)
+        turn_pages(pages(found.total), page, lambda number: _restart(page=number), key="chains_page")
+    with right:
+        _show_question(store, state, question, runs)
+
+
+def _readable(store: Store) -> dict[str, RunRow]:
+    return {token: run for token, run in run_tokens(store.runs()).items() if run.chain_count > 0}
+
+
+def _filters(store: Store, state: ChainsState, runs: list[RunRow]) -> None:
+    kinds, hop_counts = store.question_choices(tuple(run.id for run in runs))
+    choose_one(
+        "Answers of run A" if len(runs) > 1 else "Answers",
+        ["", *(OUTCOMES if len(runs) > 1 else OUTCOMES[:2])],
+        state.outcome if len(runs) > 1 or state.outcome != "differs" else "",
+        _filter("outcome"),
+        key="chains_outcome",
+        name=lambda outcome: _OUTCOMES[outcome],
+    )
+    choose_many("Kind", kinds, state.kinds, _filter("kinds"), key="chains_kinds", width=140)
+    choose_many("Hops", hop_counts, state.hop_counts, _filter("hop_counts"), key="chains_hops", width=110)
+    search(SEARCH_LABEL, state.text, _filter("text"), key="chains_text", width=190)
+
+
+def _found(store: Store, state: ChainsState, runs: list[RunRow]) -> tuple[QuestionPage, int]:
+    """The page of questions that the URL names, or the last one where it names one too far."""
+    ids = tuple(run.id for run in runs)
+    where = QuestionFilter(
+        state.outcome if len(runs) > 1 or state.outcome != "differs" else "", state.kinds, state.hop_counts, state.text
+    )
+    found = store.questions(ids, where, (state.page - 1) * PAGE_SIZE, PAGE_SIZE)
+    last = pages(found.total)
+    if state.page <= last:
+        return found, state.page
+    return store.questions(ids, where, (last - 1) * PAGE_SIZE, PAGE_SIZE), last
+
+
+def _question(state: ChainsState, found: QuestionPage) -> int | None:
+    if state.question:
+        return state.question_id
+    return found.rows[0].id if found.rows else None
+
+
+def _show_question(store: Store, state: ChainsState, question: int | None, runs: list[RunRow]) -> None:
+    view = store.question(question, tuple(run.id for run in runs)) if question is not None else None
+    if view is not None:
+        show_chains(view, runs, gold=state.gold)
+    elif state.question:
+        show_unknown_question(state.question)
+
+
+def _filter(field: str) -> Any:
+    return lambda value: _restart(**{field: value})
+
+
+def _restart(**changes: Any) -> None:
+    """Change what is listed: its first page and first question, unless the change names them."""
+    write(dataclasses.replace(read(ChainsState), **{"page": 1, "question": "", **changes}))
+
+
+def _change(**changes: Any) -> None:
+    write(dataclasses.replace(read(ChainsState), **changes))
+
+
+def _handle(event: Event) -> None:
+    kind, value = event
+    state = read(ChainsState)
+    if kind == "open":
+        _change(question=str(value))
+    elif kind == "gold":
+        _change(gold=not state.gold)
+    elif kind in ("turn", "run"):
+        store = open_store()
+        known = _readable(store)
+        tokens, _ = find_runs(state.runs, known)
+        if kind == "run":
+            _change(runs=neighbour(_siblings(known, tokens), tokens, value))
+        else:
+            _turn(store, state, [known[token] for token in tokens], value)
+
+
+def _siblings(known: Mapping[str, RunRow], tokens: tuple[str, ...]) -> list[str]:
+    """Runs on the same data as the last chosen one, in the order of their names."""
+    dataset = known[tokens[-1]].dataset if tokens else ""
+    return sorted((t for t, run in known.items() if run.dataset == dataset), key=lambda token: known[token].name)
+
+
+def _turn(store: Store, state: ChainsState, runs: list[RunRow], direction: int) -> None:
+    """Go to the first question of the next page, or to the last one of the page before."""
+    _, page = _found(store, state, runs)
+    found, page = _found(store, dataclasses.replace(state, page=max(1, page + direction)), runs)
+    if found.rows:
+        _change(page=page, question=str(found.rows[0 if direction > 0 else -1].id))
+
+
+show()

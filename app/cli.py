@@ -1,0 +1,327 @@
+"""The `steper` command: a user's mistake ends in one line and exit code 2; what was interrupted can be repeated."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from app.console import Console
+from app.settings import database_url
+from steper_core.errors import UserError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_PORT = 8501
+
+
+class Group(click.Group):
+    """Turns a UserError into one line and exit code 2, and an interrupt into a line on how to go on."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(f"steper: {error}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo("\nstopped; everything finished is kept, and the same command continues", err=True)
+            ctx.exit(130)
+
+
+def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def decorate(function: Command) -> Command:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+_runs = click.option(
+    "--runs", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), help="Folder of the runs."
+)
+_settings = _options(
+    click.option("--recipe", "-r", default="demo", help="A built-in recipe or a TOML file. See `steper recipes`."),
+    click.option("--set", "-s", "overrides", multiple=True, metavar="KEY=VALUE", help="For example train.epochs=3."),
+    click.option("--data", "-d", multiple=True, help="Files, folders or hub:NAME; default: the recipe's."),
+    _runs,
+)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="steper")
+def main() -> None:
+    """Distil multi-step, retrieval-augmented reasoning into a small model, and see step by step whether it learned it.
+
+    Start with `steper demo`. Then, on your own data: `collect` teacher chains, `train` a student on them, `evaluate`
+    it, and read the result with `app`. Every command can be stopped and repeated: it goes on where it stopped.
+    """
+
+
+@main.command()
+@_settings
+@click.option("--no-app", is_flag=True, help="Stop before opening the dashboard.")
+@click.option("--port", default=_PORT, show_default=True, help="Port of the dashboard.")
+def demo(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path, no_app: bool, port: int) -> None:
+    """Run the main job: teacher chains, two students, six systems side by side, and the dashboard.
+
+    \b
+    steper demo                                  a generated world, about 8 minutes on 2 cores
+    steper demo --data FOLDER                    official files of HotpotQA, 2WikiMultiHopQA or MuSiQue
+    steper demo -s 'train.seeds=[0,1,2]'         three seeds of each student
+    """
+    from app.demo import run_demo
+
+    if data and recipe == "demo":
+        recipe = "files"
+    run_demo(_recipe(recipe, overrides, data), runs, database_url(runs), _command(), Console())
+    if not no_app:
+        _serve(runs, port)
+
+
+@main.command()
+@_settings
+@click.option("--name", required=True, help="Name of the run: a folder below --runs.")
+@click.option("--chains", type=click.Path(path_type=Path), help="JSONL of chains made elsewhere, instead of a teacher.")
+def collect(
+    recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path, name: str, chains: Path | None
+) -> None:
+    """Let the teacher answer the training questions and keep the chains that pass the filters.
+
+    \b
+    steper collect --name gold -d FOLDER
+    steper collect --name llama -d FOLDER -s teacher.backend=openai -s teacher.model=MODEL -s teacher.base_url=URL
+    steper collect --name mine -d FOLDER --chains my_chains.jsonl
+    """
+    from app import work
+
+    place = _workplace(recipe, overrides, data, runs)
+    _store(work.collect(place, name, chains).path, runs)
+
+
+@main.command()
+@_settings
+@click.option("--name", required=True, help="Name of the run; with several seeds, -s0, -s1 ... follow it.")
+@click.option("--teacher-run", required=True, help="The collect run whose kept chains to learn from.")
+def train(
+    recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path, name: str, teacher_run: str
+) -> None:
+    """Train a student on the kept chains of a collect run.
+
+    \b
+    steper train --name steper --teacher-run gold -d FOLDER -s train.method=steper -s train.weighting=learned
+    """
+    from app import work
+    from steper_core.rundir import RunDir
+
+    place = _workplace(recipe, overrides, data, runs)
+    settings = place.recipe.train
+    for seed in settings.seeds:
+        own_name = name if len(settings.seeds) == 1 else f"{name}-s{seed}"
+        _store(work.train(place, own_name, RunDir(runs / teacher_run), settings, seed).path, runs)
+
+
+@main.command()
+@_settings
+@click.option("--name", required=True, help="Name of the run.")
+@click.option(
+    "--student", help="A training run: its best checkpoint is evaluated. Default: the recipe's student model."
+)
+@click.option("--gold", is_flag=True, help="Evaluate the gold teacher: the ceiling that retrieval allows.")
+def evaluate(
+    recipe: str,
+    overrides: tuple[str, ...],
+    data: tuple[str, ...],
+    runs: Path,
+    name: str,
+    student: str | None,
+    gold: bool,
+) -> None:
+    """Answer the evaluation questions with one system, and score every chain and step.
+
+    \b
+    steper evaluate --name eval-steper --student steper -d FOLDER
+    steper evaluate --name eval-base -d FOLDER -s reasoning.framework=rag
+    """
+    from app import work
+    from steper_core.config import ModelSection
+    from steper_core.rundir import RunDir
+
+    place = _workplace(recipe, overrides, data, runs)
+    model, method, seed, checkpoint = place.recipe.student, "base", place.recipe.seed, None
+    if gold:
+        model, method = ModelSection(backend="gold", model="gold"), "gold"
+    elif student:
+        trained = RunDir(runs / student)
+        model, checkpoint = work.student_of(trained, model)
+        method, seed = trained.info.method, trained.info.seed
+    run = work.evaluate(place, name, model, place.recipe.reasoning, method=method, seed=seed, checkpoint=checkpoint)
+    place.console.results(f"{place.material.dataset}: percent with 95 % intervals over questions", {name: run.info})
+    _store(run.path, runs)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
+@_runs
+def ingest(folder: Path | None, runs: Path) -> None:
+    """Bring the database up to date with all run directories below FOLDER (default: --runs).
+
+    Repeating it changes nothing.
+    """
+    from db import ingest_all, open_database
+
+    folder = folder or runs
+    console = Console()
+    outcomes = ingest_all(open_database(database_url(runs)), folder)
+    for outcome in outcomes:
+        if outcome.result is None:
+            console.warn(f"{outcome.path}: {outcome.error}")
+            continue
+        added = outcome.result.added
+        news = f"{added.chains:,} chains, {added.steps:,} steps and {added.scores:,} scores added"
+        console.say(f"{outcome.result.run}: {news if outcome.result.changed else 'up to date'}")
+        for note in outcome.result.notes:
+            console.warn(note)
+    if not outcomes:
+        console.warn(f"no run directory below {folder}: `steper demo` makes some")
+
+
+@main.command()
+@_runs
+@click.option("--port", default=_PORT, show_default=True)
+def app(runs: Path, port: int) -> None:
+    """Open the dashboard at 127.0.0.1."""
+    _serve(runs, port)
+
+
+@main.group()
+def data() -> None:
+    """Look at datasets, or generate one."""
+
+
+@data.command()
+@click.argument("sources", nargs=-1, required=True)
+def describe(sources: tuple[str, ...]) -> None:
+    """Say what files, folders or hub:NAME hold: questions by kind and hops, passages, rows at fault."""
+    from app.describe import describe_sources
+
+    describe_sources(sources, Console())
+
+
+@data.command("generate")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option("--set", "-s", "overrides", multiple=True, metavar="KEY=VALUE", help="For example worlds.passages=2000.")
+def generate_world(out: Path, overrides: tuple[str, ...]) -> None:
+    """Write a generated world: corpus.jsonl, train.jsonl, held_out.jsonl, test.jsonl. Same settings, same bytes."""
+    from steper_core.config import load_recipe
+    from steper_core.worlds import generate, write
+
+    world = generate(load_recipe("demo", overrides).worlds)
+    write(world, out)
+    asked = len(world.train) + len(world.held_out) + len(world.test)
+    Console().say(f"{out}: {len(world.passages):,} passages, {asked:,} questions")
+
+
+@main.command()
+@click.argument("name", required=False)
+def recipes(name: str | None) -> None:
+    """List the built-in recipes, or print all settings of one with its values."""
+    import json
+
+    from steper_core.config import builtin_recipes, load_recipe
+
+    console = Console()
+    if name is None:
+        for known in builtin_recipes():
+            console.say(known)
+        return
+    for section, values in load_recipe(name).model_dump(mode="json").items():
+        if not isinstance(values, dict):
+            console.say(f"{section} = {json.dumps(values)}")
+            continue
+        for key, value in values.items():
+            console.say(f"{section}.{key} = {json.dumps(value)}")
+
+
+@main.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command()
+@_runs
+def info(runs: Path) -> None:
+    """Say where the database is, its version and how much it holds."""
+    from db import database_facts, open_database
+
+    facts = database_facts(open_database(database_url(runs)))
+    console = Console()
+    console.say(f"{facts.url}, schema {facts.schema}" + (f", {facts.size / 1e6:.1f} MB" if facts.size else ""))
+    for table, count in facts.rows.items():
+        console.say(f"{table}: {count:,}")
+
+
+@db.command()
+@_runs
+@click.argument("name")
+@click.confirmation_option(prompt="Delete this run from the database (its folder stays)?")
+def forget(runs: Path, name: str) -> None:
+    """Delete a run from the database. Its folder stays, and `steper ingest` brings it back."""
+    from db import RunFilter, delete_run, list_runs, open_database
+
+    engine = open_database(database_url(runs))
+    found = [run for run in list_runs(engine, RunFilter(text=name)) if run.name == name]
+    if not found:
+        raise UserError(f"the database holds no run named {name!r}")
+    for run in found:
+        delete_run(engine, run.id)
+    Console().say(f"{name}: deleted")
+
+
+def _recipe(name: str, overrides: tuple[str, ...], data: tuple[str, ...]) -> Any:
+    from steper_core.config import load_recipe
+
+    paths = (f"data.paths={list(data)!r}",) if data else ()
+    return load_recipe(name, (*paths, *overrides))
+
+
+def _workplace(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path) -> Any:
+    from app.work import open_workplace
+    from steper_core.material import load_material
+
+    console = Console()
+    if data and recipe == "demo":
+        recipe = "files"
+    resolved = _recipe(recipe, overrides, data)
+    material = load_material(resolved)
+    for remark in material.remarks:
+        console.warn(remark)
+    return open_workplace(resolved, material, runs, _command(), console)
+
+
+def _store(run: Path, runs: Path) -> None:
+    from db import ingest as ingest_run
+    from db import open_database
+
+    ingest_run(open_database(database_url(runs)), run)
+
+
+def _serve(runs: Path, port: int) -> None:
+    script = Path(__file__).parent / "streamlit_app.py"
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.address=127.0.0.1"]
+    options = [f"--server.port={port}", "--server.headless=true", "--browser.gatherUsageStats=false"]
+    Console().say(f"dashboard: http://127.0.0.1:{port}  (stop it with Ctrl+C)")
+    environment = {**os.environ, "STEPER_DATABASE_URL": database_url(runs)}
+    subprocess.run([*command, *options], check=False, env=environment)
+
+
+def _command() -> str:
+    return shlex.join(["steper", *sys.argv[1:]])

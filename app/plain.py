@@ -1,0 +1,19 @@
+"""Text of models and data, made safe to show: nothing in it acts on the page, and nothing in it stays hidden."""
+
+from __future__ import annotations
+
+_BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)
+_SHOWN: dict[int, str] = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
+_SHOWN |= {0x7F: "\u2421"} | {code: f"[U+{code:04X}]" for code in _BIDI}
+
+
+def plain(text: str) -> str:
+    """The text with control characters and changes of direction written out, and without broken characters."""
+    joined = text.replace("\r\n", "\n").translate(_SHOWN)
+    return joined.encode("utf-8", "replace").decode("utf-8")
+
+
+def one_line(text: str, limit: int = 80) -> str:
+    """The text as one line of at most `limit` characters."""
+    line = " ".join(plain(text[: limit * 8]).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

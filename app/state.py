@@ -1,0 +1,189 @@
+"""The state of each page as its URL holds it: whoever opens the URL sees the same page."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from app.tokens import MAX_COMPARED, RUN_COLOURS
+from db.queries import RunRow
+
+Params = Mapping[str, Sequence[str]]
+"""Query parameters: all values of each name."""
+
+OUTCOMES: tuple[str, ...] = ("right", "wrong", "differs")
+PAGE_SIZE = 20
+_TOKEN_LENGTH = 8
+_MAX_VALUES = 50
+_MAX_TEXT = 500
+_LARGEST_ID = 2**63 - 1
+
+Row = TypeVar("Row")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunsState:
+    """What the runs page shows. `sort` is a column, after a minus sign for falling order; empty compares systems."""
+
+    kinds: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    text: str = ""
+    sort: str = ""
+    page: int = 1
+    ticked: tuple[str, ...] = ()
+    opened: str = ""
+
+    @classmethod
+    def parse(cls, params: Params) -> RunsState:
+        """The state in a URL; what makes no sense is left out."""
+        return cls(
+            kinds=_many(params, "kind"),
+            methods=_many(params, "method"),
+            models=_many(params, "model"),
+            datasets=_many(params, "data"),
+            statuses=_many(params, "status"),
+            text=_one(params, "text"),
+            sort=_one(params, "sort"),
+            page=_page(params),
+            ticked=_many(params, "tick")[:MAX_COMPARED],
+            opened=_one(params, "open"),
+        )
+
+    def params(self) -> dict[str, list[str]]:
+        """The query parameters that hold this state."""
+        return _stated(
+            kind=self.kinds,
+            method=self.methods,
+            model=self.models,
+            data=self.datasets,
+            status=self.statuses,
+            text=[self.text],
+            sort=[self.sort],
+            page=[str(self.page) if self.page > 1 else ""],
+            tick=self.ticked,
+            open=[self.opened],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ChainsState:
+    """What the chains page shows. `question` is what the URL says, which may be no id at all."""
+
+    runs: tuple[str, ...] = ()
+    question: str = ""
+    outcome: str = ""
+    kinds: tuple[str, ...] = ()
+    hop_counts: tuple[int, ...] = ()
+    text: str = ""
+    page: int = 1
+    gold: bool = True
+
+    @classmethod
+    def parse(cls, params: Params) -> ChainsState:
+        """The state in a URL; what makes no sense is left out."""
+        outcome = _one(params, "outcome")
+        hops = [int(value) for value in _many(params, "hops") if value.isascii() and value.isdigit()]
+        return cls(
+            runs=_many(params, "run")[:MAX_COMPARED],
+            question=_one(params, "q"),
+            outcome=outcome if outcome in OUTCOMES else "",
+            kinds=_many(params, "kind"),
+            hop_counts=tuple(hops),
+            text=_one(params, "text"),
+            page=_page(params),
+            gold=_one(params, "gold") != "hidden",
+        )
+
+    def params(self) -> dict[str, list[str]]:
+        """The query parameters that hold this state."""
+        return _stated(
+            run=self.runs,
+            q=[self.question],
+            outcome=[self.outcome],
+            kind=self.kinds,
+            hops=[str(count) for count in self.hop_counts],
+            text=[self.text],
+            page=[str(self.page) if self.page > 1 else ""],
+            gold=["" if self.gold else "hidden"],
+        )
+
+    @property
+    def question_id(self) -> int | None:
+        """The id in the URL, None if what stands there is none."""
+        if not (self.question.isascii() and self.question.isdigit()) or len(self.question) > len(str(_LARGEST_ID)):
+            return None
+        number = int(self.question)
+        return number if number <= _LARGEST_ID else None
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingState:
+    """What the training page shows."""
+
+    runs: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, params: Params) -> TrainingState:
+        """The state in a URL."""
+        return cls(runs=_many(params, "run")[: len(RUN_COLOURS)])
+
+    def params(self) -> dict[str, list[str]]:
+        """The query parameters that hold this state."""
+        return _stated(run=self.runs)
+
+
+def run_tokens(runs: Iterable[RunRow]) -> dict[str, RunRow]:
+    """Runs by the short name they have in URLs: the beginning of their uid, all of it where that is not unique."""
+    rows = list(runs)
+    short = [row.uid[:_TOKEN_LENGTH] for row in rows]
+    return {(start if short.count(start) == 1 else row.uid): row for start, row in zip(short, rows, strict=True)}
+
+
+def find_runs(tokens: Sequence[str], known: Mapping[str, RunRow]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Split what a URL calls runs into known short names (a whole uid is understood too) and what no run is called."""
+    by_uid = {row.uid: token for token, row in known.items()}
+    found = [by_uid.get(token, token) for token in tokens]
+    return (
+        tuple(dict.fromkeys(token for token in found if token in known)),
+        tuple(token for token in found if token not in known),
+    )
+
+
+def pages(total: int, size: int = PAGE_SIZE) -> int:
+    """How many pages so many rows fill, at least one."""
+    return max(1, -(-total // size))
+
+
+def neighbour(options: Sequence[str], chosen: Sequence[str], direction: int) -> tuple[str, ...]:
+    """The chosen runs with the last one replaced by the next or previous option that is not chosen."""
+    if not chosen or chosen[-1] not in options:
+        return tuple(chosen)
+    start = options.index(chosen[-1])
+    for distance in range(1, len(options)):
+        candidate = options[(start + direction * distance) % len(options)]
+        if candidate not in chosen:
+            return (*chosen[:-1], candidate)
+    return tuple(chosen)
+
+
+def _many(params: Params, name: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for value in params.get(name, ())[:_MAX_VALUES] if value))
+
+
+def _one(params: Params, name: str) -> str:
+    values = params.get(name, ())
+    return values[-1][:_MAX_TEXT] if values else ""
+
+
+def _page(params: Params) -> int:
+    value = _one(params, "page")
+    return max(1, int(value)) if value.isascii() and value.isdigit() and len(value) < 10 else 1
+
+
+def _stated(**values: Sequence[str]) -> dict[str, list[str]]:
+    kept = {name: [item for item in items if item] for name, items in values.items()}
+    return {name: items for name, items in kept.items() if items}

@@ -1,0 +1,120 @@
+"""The database as the pages see it: opened once, its answers kept until its revision changes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import streamlit as st
+
+from app.settings import database_url
+from db import queries
+from db.queries import (
+    QuestionFilter,
+    QuestionPage,
+    QuestionView,
+    RunChoices,
+    RunFilter,
+    RunRow,
+    TrainPointRow,
+)
+from db.session import open_database
+
+
+class _Database:
+    """Holds the opened database, whose type stays inside db."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = open_database(url)
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _open(url: str) -> _Database:
+    return _Database(url)
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _runs(url: str, revision: int, where: RunFilter) -> tuple[RunRow, ...]:  # noqa: ARG001 (part of the cache key)
+    return queries.list_runs(_open(url).engine, where)
+
+
+@st.cache_data(show_spinner=False, max_entries=10)
+def _run_choices(url: str, revision: int) -> RunChoices:  # noqa: ARG001
+    return queries.run_choices(_open(url).engine)
+
+
+@st.cache_data(show_spinner=False, max_entries=100)
+def _question_choices(
+    url: str,
+    revision: int,  # noqa: ARG001
+    run_ids: tuple[int, ...],
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    return queries.question_choices(_open(url).engine, run_ids)
+
+
+@st.cache_data(show_spinner=False, max_entries=300)
+def _questions(
+    url: str,
+    revision: int,  # noqa: ARG001
+    run_ids: tuple[int, ...],
+    where: QuestionFilter,
+    offset: int,
+    limit: int,
+) -> QuestionPage:
+    return queries.list_questions(_open(url).engine, run_ids, where, offset=offset, limit=limit)
+
+
+@st.cache_data(show_spinner=False, max_entries=60)
+def _question(
+    url: str,
+    revision: int,  # noqa: ARG001
+    question_id: int,
+    run_ids: tuple[int, ...],
+) -> QuestionView | None:
+    return queries.get_question(_open(url).engine, question_id, run_ids)
+
+
+@st.cache_data(show_spinner=False, max_entries=20)
+def _train_points(url: str, revision: int, run_id: int) -> tuple[TrainPointRow, ...]:  # noqa: ARG001
+    return queries.train_points(_open(url).engine, run_id)
+
+
+@dataclasses.dataclass(frozen=True)
+class Store:
+    """The database at one revision."""
+
+    url: str
+    revision: int
+
+    def runs(self, where: RunFilter = RunFilter()) -> tuple[RunRow, ...]:  # noqa: B008 (frozen)
+        """Runs, newest first."""
+        return _runs(self.url, self.revision, where)
+
+    def run_choices(self) -> RunChoices:
+        """The values that occur in runs."""
+        return _run_choices(self.url, self.revision)
+
+    def question_choices(self, run_ids: tuple[int, ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Kinds and hop counts that occur under these runs."""
+        return _question_choices(self.url, self.revision, run_ids)
+
+    def questions(self, run_ids: tuple[int, ...], where: QuestionFilter, offset: int, limit: int) -> QuestionPage:
+        """One page of the questions of these runs."""
+        return _questions(self.url, self.revision, run_ids, where, offset, limit)
+
+    def question(self, question_id: int, run_ids: tuple[int, ...]) -> QuestionView | None:
+        """A question and its chain under each run."""
+        return _question(self.url, self.revision, question_id, run_ids)
+
+    def train_points(self, run_id: int) -> tuple[TrainPointRow, ...]:
+        """What a training run logged."""
+        return _train_points(self.url, self.revision, run_id)
+
+
+def open_store() -> Store:
+    """The database of this dashboard as it is now.
+
+    Raises:
+        UserError: it cannot be opened.
+    """
+    url = database_url()
+    return Store(url, queries.revision(_open(url).engine))

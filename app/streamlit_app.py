@@ -1,0 +1,25 @@
+"""The dashboard: `streamlit run app/streamlit_app.py`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import streamlit as st
+
+from app.views.messages import show_failure
+
+PAGES = (
+    st.Page("app_pages/runs.py", title="Runs", icon=":material/table_rows:", url_path="runs", default=True),
+    st.Page("app_pages/chains.py", title="Chains", icon=":material/account_tree:", url_path="chains"),
+    st.Page("app_pages/training.py", title="Training", icon=":material/show_chart:", url_path="training"),
+)
+
+st.set_page_config(page_title="StepER", page_icon=str(Path(__file__).parent / "views/assets/mark.svg"), layout="wide")
+st.logo(Path(__file__).parent / "views/assets/logo.svg", size="medium")
+page = st.navigation(list(PAGES), position="top")
+try:
+    page.run()
+except Exception:
+    logging.getLogger("steper").exception("The page could not be drawn")
+    show_failure()

@@ -1,0 +1,50 @@
+"""Reading and writing the page's URL, and coming back to where one was."""
+
+from __future__ import annotations
+
+from typing import Protocol, Self, TypeVar
+
+import streamlit as st
+
+from app.state import Params
+
+
+class PageState(Protocol):
+    """A state that a URL can hold."""
+
+    @classmethod
+    def parse(cls, params: Params) -> Self:
+        """The state in a URL."""
+
+    def params(self) -> dict[str, list[str]]:
+        """The query parameters that hold this state."""
+
+
+State = TypeVar("State", bound=PageState)
+
+
+def read(kind: type[State]) -> State:
+    """The state that the URL holds."""
+    return kind.parse({name: st.query_params.get_all(name) for name in st.query_params})
+
+
+def write(state: PageState) -> None:
+    """Make the URL hold a state."""
+    st.query_params.from_dict(state.params())
+
+
+def enter(kind: type[State]) -> State:
+    """The state of the page that is drawn now: what its URL holds, or what it was when it was left.
+
+    A page reached by the menu has an empty URL; it then takes up the state of its last visit in this browser tab.
+    """
+    name = kind.__name__
+    arrived = st.session_state.get("page") != name
+    st.session_state["page"] = name
+    state = read(kind)
+    left: State | None = st.session_state.get(f"left_{name}")
+    if arrived and left is not None and not st.query_params:
+        state = left
+        write(state)
+    st.session_state[f"left_{name}"] = state
+    return state

@@ -1,0 +1,1 @@
+"""Parts of pages: each takes frozen rows and draws them."""

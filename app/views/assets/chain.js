@@ -1,0 +1,134 @@
+let shown = null;
+
+const score = (item) =>
+  h(
+    "span",
+    { title: item.hint },
+    item.glyph && h("span", { class: `glyph ${item.tone}`, "aria-hidden": "true" }, item.glyph),
+    h("span", { class: "sr" }, item.word),
+    text(item.label, "grey"),
+    item.value && h("span", { class: "num" }, ` ${item.value}`),
+  );
+
+const passage = (item, id) =>
+  h(
+    "li",
+    {},
+    h(
+      "details",
+      {},
+      h(
+        "summary",
+        { title: "Show the passage" },
+        h("span", { class: "star", "aria-hidden": "true" }, item.gold ? "★" : ""),
+        item.gold && h("span", { class: "sr" }, "gold evidence "),
+        text(item.title),
+        h("span", { class: "num grey" }, item.score),
+      ),
+      h("span", { class: "text" }, folded(item.text, 900, `passage-${id}`)),
+    ),
+  );
+
+const step = (item, row, id) =>
+  h(
+    "section",
+    { class: `step ${item.flag ? "flagged" : ""}`, vars: { "grid-row": String(row) }, "aria-label": `Step ${item.number}` },
+    h(
+      "div",
+      { class: "top" },
+      h("span", { class: "number num" }, String(item.number)),
+      h(
+        "span",
+        { class: "chip", title: item.ability.name, vars: { "--chip": item.ability.colour, "--chip-ink": item.ability.ink } },
+        item.ability.short,
+      ),
+      item.flag && h("span", { class: "flag bad" }, "⚑ first wrong step"),
+      h("span", { class: "cost grey num" }, item.cost),
+    ),
+    item.query && h("div", { class: "query" }, h("span", { class: "label" }, "query"), folded(item.query, 220, `query-${id}`, "grey")),
+    item.passages.length > 0 &&
+      h("ul", { class: "passages" }, item.passages.map((hit, index) => passage(hit, `${id}-${index}`))),
+    h("div", { class: "rationale" }, folded(item.rationale, 600, `rationale-${id}`)),
+    item.scores.length > 0 && h("div", { class: "scores" }, item.scores.map(score)),
+  );
+
+const chain = (run, item, index, id) =>
+  h(
+    "article",
+    { class: "run", vars: { "--column": String(index + 1), "--run": run.colour }, "aria-label": `Run ${run.letter}` },
+    h(
+      "div",
+      { class: "head" },
+      h("h3", { class: "who" }, letter(run), text(run.name)),
+      item && [
+        h(
+          "div",
+          { class: "final" },
+          h("span", { class: `glyph ${item.outcome.tone}`, title: item.outcome.word }, item.outcome.glyph),
+          h("span", { class: "sr" }, item.outcome.word),
+          item.answer === null ? h("span", { class: "grey" }, "no answer") : folded(item.answer, 200, `answer-${id}`),
+        ),
+        h("div", { class: "cost grey num" }, item.cost),
+        item.scores.length > 0 && h("div", { class: "scores" }, item.scores.map(score)),
+        item.more.length > 0 &&
+          h("details", { class: "all" }, h("summary", {}, "more scores"), h("div", { class: "scores" }, item.more.map(score))),
+      ],
+    ),
+    item
+      ? item.steps.map((part, position) => step(part, position + 2, `${id}-${part.number}`))
+      : h("div", { class: "missing" }, "This run has no chain for this question."),
+  );
+
+const hop = (item) =>
+  h(
+    "li",
+    {},
+    h("span", { class: "grey num" }, `${item.number} `),
+    folded(item.question, 200, `hop-${item.number}`),
+    item.after && h("span", { class: "grey" }, ` (${item.after})`),
+    item.answer && h("div", {}, folded(item.answer, 120, `hop-answer-${item.number}`, "answer")),
+    item.title && text(`★ ${item.title}`, "title grey"),
+    h(
+      "div",
+      { class: "reached" },
+      item.reached.map((mark) =>
+        h("span", { class: mark.tone, title: mark.hint }, letter(mark), h("span", { class: "sr" }, `Run ${mark.letter} `), mark.text),
+      ),
+    ),
+  );
+
+export default ({ data, parentElement }) => {
+  const { question } = data;
+  if (shown !== data.id) unfolded.clear();
+  const root = draw(
+    parentElement,
+    h(
+      "div",
+      { class: "card" },
+      h("h2", {}, folded(question.text, 500, "question")),
+      h(
+        "div",
+        { class: "facts" },
+        data.gold
+          ? h("span", { class: "gold" }, h("span", { class: "glyph", "aria-hidden": "true" }, "★"), h("span", { class: "label" }, "gold"), folded(question.answer, 200, "gold"))
+          : h("span", { class: "grey" }, "gold hidden, ", h("kbd", {}, "g"), " shows it"),
+        data.gold && question.aliases && h("span", { class: "grey" }, "also ", folded(question.aliases, 160, "aliases")),
+        question.facts.map((fact) => text(fact, "grey")),
+        text(question.key, "grey mono"),
+      ),
+    ),
+    h(
+      "div",
+      { class: `body ${data.runs.length > 2 ? "many" : ""}` },
+      data.hops.length > 0 && h("div", { class: "hops" }, h("h3", {}, "Gold hops"), h("ol", {}, data.hops.map(hop))),
+      h(
+        "div",
+        { class: "chains", vars: { "--runs": String(data.runs.length) } },
+        data.runs.map((run, index) => chain(run, data.chains[index], index, `${data.id}-${index}`)),
+      ),
+    ),
+  );
+  // A chain read to its end leaves the page scrolled down; the next question starts at its top.
+  if (shown !== null && shown !== data.id && root.getBoundingClientRect().top < 0) root.scrollIntoView({ block: "start" });
+  shown = data.id;
+};

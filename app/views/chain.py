@@ -1,0 +1,164 @@
+"""One question with its chain under each chosen run, step beside step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from app.formats import duration, number, percent
+from app.plain import one_line, plain
+from app.tokens import (
+    ABILITIES,
+    ABILITY_COLOURS,
+    ABILITY_INKS,
+    FIGURES,
+    RIGHT,
+    SECONDARY,
+    STEP_SCORES,
+    STOP_REASONS,
+    UNSCORED,
+    WRONG,
+    chosen_run,
+    figure_label,
+    score_glyph,
+)
+from app.views.component import Component
+from db.queries import ChainView, HopView, PassageView, QuestionView, RunRow, ScoreView, StepView
+
+_CHAIN = Component("chain")
+_TITLE = 160
+_TONES = {RIGHT: "good", WRONG: "bad", UNSCORED: "grey"}
+_WORDS = {RIGHT: "right: ", WRONG: "wrong: ", UNSCORED: "not scored: "}
+
+
+def show_chains(view: QuestionView, runs: Sequence[RunRow], *, gold: bool) -> None:
+    """Draw a question and its chains; without `gold`, nothing of the gold answer and evidence."""
+    _CHAIN.draw(chain_data(view, runs, gold=gold), key="chain")
+
+
+def chain_data(view: QuestionView, runs: Sequence[RunRow], *, gold: bool) -> dict[str, Any]:
+    """What the component draws."""
+    return {
+        "id": view.id,
+        "gold": gold,
+        "question": {
+            "text": plain(view.text),
+            "answer": plain(view.answer) if gold else "",
+            "aliases": plain(", ".join(view.aliases)) if gold else "",
+            "facts": [plain(fact) for fact in (_hops(len(view.hops)), view.kind, view.dataset) if fact],
+            "key": one_line(view.key, 80),
+        },
+        "runs": [chosen_run(position, one_line(run.name)) for position, run in enumerate(runs)],
+        "hops": [_hop(position, hop, view.chains) for position, hop in enumerate(view.hops)] if gold else [],
+        "chains": [None if chain is None else _chain(chain, gold=gold) for chain in view.chains],
+    }
+
+
+def first_wrong_step(steps: Iterable[StepView]) -> int | None:
+    """Number of the first step whose rationale states no hop that was due, None if there is none."""
+    wrong = (step.number for step in steps if any(s.name == "sub_answer" and s.value == 0 for s in step.scores))
+    return next(wrong, None)
+
+
+def reached_at(hop: HopView, chain: ChainView) -> int | None:
+    """Number of the step that retrieved a hop's passage, None if no step did."""
+    return next((step.number for step in chain.steps if any(p.id == hop.passage_id for p in step.passages)), None)
+
+
+def _hops(count: int) -> str:
+    return f"{count} hop{'' if count == 1 else 's'}" if count else ""
+
+
+def _hop(position: int, hop: HopView, chains: Sequence[ChainView | None]) -> dict[str, Any]:
+    after = ", ".join(str(each + 1) for each in hop.depends_on)
+    return {
+        "number": position + 1,
+        "question": plain(hop.question),
+        "answer": plain(hop.answer or ""),
+        "title": one_line(hop.passage_title or "", _TITLE),
+        "after": f"needs {after}" if after else "",
+        "reached": [_reached(index, hop, chain) for index, chain in enumerate(chains)] if hop.passage_id else [],
+    }
+
+
+def _reached(position: int, hop: HopView, chain: ChainView | None) -> dict[str, Any]:
+    step = reached_at(hop, chain) if chain else None
+    run = chosen_run(position, "")
+    if chain is None:
+        return {**run, "text": UNSCORED, "tone": "grey", "hint": "no chain"}
+    if step is None:
+        return {**run, "text": f"{WRONG} not found", "tone": "bad", "hint": "no step retrieved this passage"}
+    return {**run, "text": f"{RIGHT} step {step}", "tone": "good", "hint": f"step {step} retrieved this passage"}
+
+
+def _chain(chain: ChainView, *, gold: bool) -> dict[str, Any]:
+    flagged = first_wrong_step(chain.steps)
+    em = next((score.value for score in chain.scores if score.name == "em"), None)
+    glyph = score_glyph(em) or UNSCORED
+    words = {RIGHT: "right", WRONG: "wrong", UNSCORED: "not scored"}
+    read = sum(step.prompt_tokens for step in chain.steps)
+    written = sum(step.output_tokens for step in chain.steps)
+    cost = f"{_tokens(read, written)} · {duration(sum(step.seconds for step in chain.steps))}"
+    stop = STOP_REASONS.get(chain.stop_reason, plain(chain.stop_reason))
+    return {
+        "answer": None if chain.answer is None else plain(chain.answer),
+        "outcome": {"glyph": glyph, "word": words[glyph], "tone": _TONES[glyph]},
+        "cost": f"{stop} · {cost}",
+        "scores": _scores(score for score in chain.scores if score.name not in SECONDARY),
+        "more": _scores(score for score in chain.scores if score.name in SECONDARY),
+        "steps": [_step(step, step.number == flagged, gold=gold) for step in chain.steps],
+    }
+
+
+def _step(step: StepView, flagged: bool, *, gold: bool) -> dict[str, Any]:
+    return {
+        "number": step.number,
+        "ability": {
+            "name": step.ability,
+            "short": ABILITIES.get(step.ability, one_line(step.ability, 12)),
+            "colour": ABILITY_COLOURS.get(step.ability, "#7F7F7F"),
+            "ink": ABILITY_INKS.get(step.ability, "#000000"),
+        },
+        "query": plain(step.query),
+        "passages": [_passage(passage, gold=gold) for passage in step.passages],
+        "rationale": plain(step.rationale),
+        "scores": _scores(step.scores, STEP_SCORES),
+        "cost": f"{_tokens(step.prompt_tokens, step.output_tokens)} · {duration(step.seconds)}",
+        "flag": flagged,
+    }
+
+
+def _tokens(read: int, written: int) -> str:
+    return f"{number(read)} + {number(written)} tokens"
+
+
+def _passage(passage: PassageView, *, gold: bool) -> dict[str, Any]:
+    # A title too long for its line comes again, whole, with the text.
+    text = passage.text if len(passage.title) <= _TITLE else f"{passage.title}\n\n{passage.text}"
+    return {
+        "title": one_line(passage.title, _TITLE) or "(no title)",
+        "text": plain(text),
+        "score": f"{passage.score:.2f}",
+        "gold": passage.gold and gold,
+    }
+
+
+def _scores(scores: Iterable[ScoreView], labels: Mapping[str, str] = FIGURES) -> list[dict[str, Any]]:
+    order = {name: position for position, name in enumerate(FIGURES)}
+    return [
+        _score(score, labels.get(score.name) or figure_label(score.name))
+        for score in sorted(scores, key=lambda score: order.get(score.name, len(order)))
+    ]
+
+
+def _score(score: ScoreView, label: str) -> dict[str, Any]:
+    glyph = score_glyph(score.value)
+    source = f"{score.evaluator} {score.version}"
+    return {
+        "glyph": glyph,
+        "tone": _TONES.get(glyph, ""),
+        "word": _WORDS.get(glyph, ""),
+        "label": plain(label),
+        "value": "" if glyph else percent(score.value),
+        "hint": plain(f"{score.reason} ({source})" if score.reason else source),
+    }

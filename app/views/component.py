@@ -1,0 +1,43 @@
+"""The components that show text of models and data: they receive JSON and build text nodes, never HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_ASSETS = Path(__file__).parent / "assets"
+
+Event = tuple[str, Any]
+"""What a reader did in a component: the kind of event and what it is about."""
+
+
+class Component:
+    """A component whose parts lie in assets/NAME.css and assets/NAME.js."""
+
+    def __init__(self, name: str) -> None:
+        css, js = ("\n".join((_ASSETS / part).read_text("utf-8") for part in parts) for parts in _parts(name))
+        self._mount = st.components.v2.component(f"steper.{name}", css=css, js=js)
+
+    def draw(self, data: dict[str, Any], *, key: str, on_event: Callable[[Event], None] | None = None) -> Event | None:
+        """Draw the data; `on_event` is called before the page is drawn again, the event is also returned then."""
+
+        def called() -> None:
+            event = _event(st.session_state.get(key))
+            if event is not None and on_event is not None:
+                on_event(event)
+
+        return _event(self._mount(key=key, data=data, on_event_change=called))
+
+
+def _parts(name: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    return ("base.css", f"{name}.css"), ("dom.js", f"{name}.js")
+
+
+def _event(result: Any) -> Event | None:
+    event = result.get("event") if isinstance(result, dict) else None
+    if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
+        return None
+    return event["kind"], event.get("value")

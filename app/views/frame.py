@@ -1,0 +1,32 @@
+"""What surrounds every page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.store import Store, open_store
+from app.views.messages import show_database_problem, show_empty_database
+from steper_core.errors import UserError
+
+# Streamlit has no option for the side margins of a wide page; this text is fixed and holds no data.
+_STYLE = """<style>
+.stMainBlockContainer { padding-left: clamp(1rem, 2.5vw, 3rem); padding-right: clamp(1rem, 2.5vw, 3rem); }
+.st-key-question_column { position: sticky; top: 4.2rem; }
+.st-key-chains_runs { min-width: min(25rem, 100%); }
+[data-testid="stBaseButton-segmented_controlActive"] { color: inherit; font-weight: 600; }
+</style>"""
+
+
+def begin(title: str) -> Store:
+    """Draw the heading and return the database, or say what is missing and stop the page."""
+    st.html(_STYLE)
+    st.header(title, anchor=False)
+    try:
+        store = open_store()
+    except UserError as error:
+        show_database_problem(str(error))
+        st.stop()
+    if not store.runs():
+        show_empty_database()
+        st.stop()
+    return store

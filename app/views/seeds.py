@@ -1,0 +1,50 @@
+"""Several seeds of one system, as one line: mean and spread."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Iterable, Sequence
+
+from db.queries import RunRow
+from evaluators.intervals import Spread, spread_over_seeds
+
+
+@dataclasses.dataclass(frozen=True)
+class SeedGroup:
+    """Evaluation runs that differ in their seed only."""
+
+    runs: tuple[RunRow, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds, in rising order."""
+        return tuple(sorted({run.seed for run in self.runs}))
+
+    def figure(self, name: str) -> Spread | None:
+        """A figure over the runs that have it, None if fewer than two do."""
+        spread = spread_over_seeds(run.figures[name].mean for run in self.runs if name in run.figures)
+        return spread if spread.n > 1 else None
+
+    def fact(self, name: str) -> float | None:
+        """The mean of a fact over the runs that have it."""
+        values = [value for run in self.runs if (value := run.facts.get(name)) is not None]
+        return statistics.fmean(values) if values else None
+
+
+def system_of(run: RunRow) -> tuple[str, ...]:
+    """What two runs of one system have in common."""
+    return (run.kind, run.dataset, run.model, run.method, run.framework)
+
+
+def seed_groups(runs: Iterable[RunRow]) -> dict[tuple[str, ...], SeedGroup]:
+    """Systems that were evaluated with more than one seed."""
+    groups: dict[tuple[str, ...], list[RunRow]] = {}
+    for run in runs:
+        if run.kind == "evaluate" and run.status == "finished":
+            groups.setdefault(system_of(run), []).append(run)
+    return {system: SeedGroup(tuple(rows)) for system, rows in groups.items() if _differ(rows)}
+
+
+def _differ(rows: Sequence[RunRow]) -> bool:
+    return len({row.seed for row in rows}) > 1

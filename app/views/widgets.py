@@ -1,0 +1,84 @@
+"""Filter widgets whose values the URL holds.
+
+A widget's value is set from the URL before each drawing, so that links, the back button and the widget agree. Options
+are plain text to the widgets, unlike labels: nothing in them is interpreted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from app.plain import one_line
+
+Changed = Callable[[Any], None]
+
+
+def choose_many(
+    label: str,
+    options: Sequence[Any],
+    chosen: Sequence[Any],
+    on_change: Changed,
+    *,
+    key: str,
+    name: Callable[[Any], str] = str,
+    most: int | None = None,
+    placeholder: str = "any",
+    width: int | str = 170,
+) -> None:
+    """A field that takes several options; what is chosen but no option is left out."""
+    st.session_state[key] = [option for option in chosen if option in options]
+    st.multiselect(
+        label,
+        options,
+        key=key,
+        format_func=lambda option: one_line(name(option)),
+        max_selections=most,
+        placeholder=placeholder,
+        on_change=lambda: on_change(tuple(st.session_state[key])),
+        width=width,  # type: ignore[arg-type]
+    )
+
+
+def choose_one(
+    label: str,
+    options: Sequence[str],
+    chosen: str,
+    on_change: Changed,
+    *,
+    key: str,
+    name: Callable[[str], str],
+) -> None:
+    """A row of options of which one holds; the labels are the page's own words."""
+    st.session_state[key] = chosen
+    st.segmented_control(
+        label,
+        options,
+        key=key,
+        format_func=name,
+        required=True,
+        on_change=lambda: on_change(st.session_state[key] or ""),
+    )
+
+
+def search(label: str, text: str, on_change: Changed, *, key: str, width: int = 200) -> None:
+    """A field for words to look for."""
+    st.session_state[key] = text
+    st.text_input(
+        label,
+        key=key,
+        placeholder="text",
+        icon=":material/search:",
+        max_chars=200,
+        on_change=lambda: on_change(st.session_state[key]),
+        width=width,
+    )
+
+
+def turn_pages(count: int, page: int, on_change: Changed, *, key: str) -> None:
+    """Page numbers, if there is more than one page."""
+    if count > 1:
+        st.session_state[key] = min(page, count)
+        st.pagination(count, key=key, on_change=lambda: on_change(st.session_state[key]))

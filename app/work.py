@@ -1,0 +1,317 @@
+"""The three kinds of runs, composed from the layers: collect, train, evaluate. Each resumes where it stopped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.console import Console
+from evaluators.answers import score_answer
+from evaluators.intervals import figures_of
+from evaluators.scoring import score_chain
+from evaluators.steps import score_steps
+from steper_core.chain_import import read_chains
+from steper_core.checkpoints import best_checkpoint, resolve_model, training_step_of
+from steper_core.config import CollectSection, ModelSection, ReasoningSection, Recipe, TrainSection
+from steper_core.errors import UserError
+from steper_core.material import Material
+from steper_core.records import Chain, Passage, Question
+from steper_core.retrieval import IndexSettings, Retriever, corpus_digest, open_retriever
+from steper_core.rundir import CheckpointRef, Rejection, RunDir, RunKind, RunStatus, open_run
+from steper_core.systems import System, as_student, open_system
+from steper_core.teaching import KeepRule
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What all runs of a piece of work share."""
+
+    recipe: Recipe
+    material: Material
+    retriever: Retriever
+    runs: Path
+    command: str
+    console: Console
+
+
+def open_workplace(recipe: Recipe, material: Material, runs: Path, command: str, console: Console) -> Workplace:
+    """Index the corpus (or read its index from the runs folder)."""
+    settings = IndexSettings(k1=recipe.retrieval.k1, b=recipe.retrieval.b)
+    with console.status(f"indexing {len(material.corpus):,} passages"):
+        retriever = open_retriever(material.corpus, settings, runs / ".index")
+    return Workplace(recipe, material, retriever, runs, command, console)
+
+
+def collect(place: Workplace, name: str, chains_file: Path | None = None) -> RunDir:
+    """Let the teacher answer the training questions, or bring chains in from a file, and keep what passes the filters.
+
+    Raises:
+        UserError: a run of that name with other settings, or a teacher that cannot be had.
+    """
+    recipe, material = place.recipe, place.material
+    questions = [*material.training, *material.held_out]
+    if not questions:
+        raise UserError("there are no training questions: name files with data.train, or lower data.held_out_questions")
+    teacher = recipe.teacher.model if chains_file is None else chains_file.name
+    config = _config(recipe, material, "teacher", "collect") | ({"chains": str(chains_file)} if chains_file else {})
+    with open_run(
+        place.runs / name,
+        kind=RunKind.COLLECT,
+        config=config,
+        dataset=material.dataset,
+        model=teacher,
+        framework=recipe.reasoning.framework,
+        seed=recipe.seed,
+        command=place.command,
+    ) as run:
+        if run.info.status is not RunStatus.FINISHED:
+            _write_questions(run, questions, place.retriever.passages)
+            keep = keep_rule(recipe.collect)
+            if chains_file is None:
+                _collect_from_teacher(place, run, questions, keep)
+            else:
+                _collect_from_file(place, run, questions, keep, chains_file)
+            run.update(counts=_collect_counts(run))
+        _report_collected(place.console, run)
+    return run
+
+
+def keep_rule(settings: CollectSection) -> KeepRule:
+    """The filter of the teacher's chains: the answer must match, and optionally each step's gold passage be there."""
+
+    def keep(question: Question, chain: Chain) -> str | None:
+        if chain.answer is None:
+            return "no answer"
+        score = score_answer(chain.answer, question.golds, question.dataset)
+        passed = {"em": score.em == 1, "f1": score.f1 >= settings.min_f1, "contains": score.acc == 1}
+        if not passed[settings.answer_filter]:
+            return f"answer fails {settings.answer_filter}"
+        if settings.gold_passage_filter and any(
+            step.gold_passage.value == 0 for step in score_steps(chain, question).steps
+        ):
+            return "gold passage missing"
+        return None
+
+    return keep
+
+
+def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSection, seed: int) -> RunDir:
+    """Train one student on the kept chains of a collect run.
+
+    Raises:
+        UserError: no chain to train on, a run of that name with other settings, or a base model that cannot be had.
+    """
+    from steper_core.training import train_on_chains
+
+    recipe, material = place.recipe, place.material
+    source = teacher_run.info
+    config = {
+        "teacher_run": source.uid,
+        "student": recipe.student.model_dump(mode="json"),
+        "train": settings.model_dump(mode="json", exclude={"seeds"}),
+        "held_out_questions": len(material.held_out),
+    }
+    with open_run(
+        place.runs / name,
+        kind=RunKind.TRAIN,
+        config=config,
+        dataset=source.dataset,
+        model=recipe.student.model,
+        method=settings.method,
+        framework=source.framework,
+        seed=seed,
+        command=place.command,
+    ) as run:
+        if run.info.status is not RunStatus.FINISHED:
+            banned = {question.id for question in material.evaluation}
+            with place.console.progress(f"train {settings.method}", "steps") as advance:
+                outcome = train_on_chains(
+                    resolve_model(recipe.student.model),
+                    teacher_run,
+                    settings,
+                    held_out={question.id for question in material.held_out},
+                    banned=banned,
+                    seed=seed,
+                    run=run,
+                    device=recipe.student.device,
+                    on_progress=advance,
+                )
+            run.update(facts=outcome.facts, counts=outcome.counts)
+        _report_trained(place.console, run)
+    return run
+
+
+def evaluate(
+    place: Workplace,
+    name: str,
+    model: ModelSection,
+    reasoning: ReasoningSection,
+    *,
+    method: str = "",
+    seed: int = 0,
+    checkpoint: CheckpointRef | None = None,
+) -> RunDir:
+    """Answer the evaluation questions with one system and score every chain and step.
+
+    Raises:
+        UserError: no evaluation questions, a run of that name with other settings, or a model that cannot be had.
+    """
+    recipe, material = place.recipe, place.material
+    questions = material.evaluation
+    if not questions:
+        raise UserError("there are no evaluation questions: name files with data.evaluation")
+    config = _config(recipe, material) | {
+        "model": model.model_dump(mode="json"),
+        "reasoning": reasoning.model_dump(mode="json"),
+        "checkpoint": checkpoint.model_dump(mode="json") if checkpoint else None,
+    }
+    with open_run(
+        place.runs / name,
+        kind=RunKind.EVALUATE,
+        config=config,
+        dataset=material.dataset,
+        model=recipe.student.model if checkpoint else model.model,
+        method=method,
+        framework=reasoning.framework,
+        seed=seed,
+        command=place.command,
+        checkpoint=checkpoint,
+    ) as run:
+        if run.info.status is not RunStatus.FINISHED:
+            _write_questions(run, questions, place.retriever.passages)
+            done = {chain.question_id for chain in run.chains()}
+            facts: dict[str, float] = {}
+            if len(done) < len(questions):
+                with place.console.status(f"loading {model.model}"):
+                    system = open_system(
+                        model, reasoning, recipe.retrieval, place.retriever, material.training, recipe.seed
+                    )
+                facts = system.facts
+                label = f"evaluate {name}"
+                with place.console.progress(label, "questions") as advance:
+                    for count, chain in enumerate(system.answer(questions, done), start=len(done) + 1):
+                        _append_passages(run, [chain], place.retriever.passages)
+                        run.append_chains([chain])
+                        advance(count, len(questions))
+            _score(run, questions, facts)
+    return run
+
+
+def student_of(run: RunDir, model: ModelSection) -> tuple[ModelSection, CheckpointRef]:
+    """The best checkpoint of a training run as a model to evaluate."""
+    folder = best_checkpoint(run)
+    info = run.info
+    reference = CheckpointRef(run_uid=info.uid, run_name=info.name, step=training_step_of(folder))
+    return as_student(model, str(folder)), reference
+
+
+def _config(recipe: Recipe, material: Material, *sections: str) -> dict[str, Any]:
+    used = ["retrieval", "data" if recipe.data.paths or recipe.data.evaluation or recipe.data.train else "worlds"]
+    dumped = recipe.model_dump(mode="json")
+    reasoning = {"reasoning": dumped["reasoning"]} if sections else {}
+    return {
+        "seed": recipe.seed,
+        "corpus": corpus_digest(material.corpus),
+        **{section: dumped[section] for section in (*used, *sections)},
+        **reasoning,
+    }
+
+
+def _write_questions(run: RunDir, questions: Sequence[Question], passages: Mapping[str, Passage]) -> None:
+    run.write_questions(questions)
+    gold = (key for question in questions for key in question.gold_passage_ids if key in passages)
+    run.append_passages(passages[key] for key in gold)
+
+
+def _append_passages(run: RunDir, chains: Iterable[Chain], passages: Mapping[str, Passage]) -> None:
+    run.append_passages(passages[key] for chain in chains for key in chain.passage_ids)
+
+
+def _collect_from_teacher(place: Workplace, run: RunDir, questions: Sequence[Question], keep: KeepRule) -> None:
+    recipe = place.recipe
+    done = {chain.question_id for chain in run.chains()} | {entry.chain.question_id for entry in run.rejected()}
+    by_id = {question.id: question for question in questions}
+    system: System = open_system(
+        recipe.teacher, recipe.reasoning, recipe.retrieval, place.retriever, place.material.training, recipe.seed
+    )
+    with place.console.progress(f"collect from {recipe.teacher.model}", "questions") as advance:
+        for count, chain in enumerate(system.answer(questions, done), start=len(done) + 1):
+            _sort_in(run, by_id[chain.question_id], chain, keep, place.retriever.passages)
+            advance(count, len(questions))
+
+
+def _collect_from_file(
+    place: Workplace, run: RunDir, questions: Sequence[Question], keep: KeepRule, file: Path
+) -> None:
+    by_id = {question.id: question for question in questions}
+    done = {chain.question_id for chain in run.chains()} | {entry.chain.question_id for entry in run.rejected()}
+    imported = read_chains(file, by_id)
+    for problem in imported.problems[:10]:
+        place.console.warn(f"{problem} (left out)")
+    passages = {passage.id: passage for passage in imported.passages}
+    for chain in imported.chains:
+        if chain.question_id not in done:
+            _sort_in(run, by_id[chain.question_id], chain, keep, passages)
+
+
+def _sort_in(run: RunDir, question: Question, chain: Chain, keep: KeepRule, passages: Mapping[str, Passage]) -> None:
+    _append_passages(run, [chain], passages)
+    reason = keep(question, chain)
+    if reason is None:
+        run.append_chains([chain])
+    else:
+        run.append_rejected([Rejection(reason=reason, chain=chain)])
+
+
+def _collect_counts(run: RunDir) -> dict[str, int]:
+    reasons = Counter(entry.reason for entry in run.rejected())
+    rejected = {f"rejected: {reason}": count for reason, count in sorted(reasons.items())}
+    return {"kept": sum(1 for _ in run.chains()), **rejected}
+
+
+def _score(run: RunDir, questions: Sequence[Question], facts: dict[str, float]) -> None:
+    by_id = {question.id: question for question in questions}
+    chains = list(run.chains())
+    scores = [score for chain in chains for score in score_chain(chain, by_id[chain.question_id])]
+    known = {(s.question_id, s.step, s.name, s.evaluator, s.version) for s in run.scores()}
+    run.append_scores(s for s in scores if (s.question_id, s.step, s.name, s.evaluator, s.version) not in known)
+    figures = figures_of(scores, by_id)
+    stops = Counter(f"stopped: {chain.stop_reason.value}" for chain in chains)
+    run.update(
+        figures={name: figure.model_dump() for name, figure in figures.items()},
+        facts={**run.info.facts, **facts, **_costs(chains)},
+        counts=dict(sorted(stops.items())),
+    )
+
+
+def _costs(chains: Sequence[Chain]) -> dict[str, float]:
+    """Measured cost a question: steps, passages, tokens, seconds (shares of batch time)."""
+    steps = [step for chain in chains for step in chain.steps]
+    count = len(chains)
+    return {
+        "steps_per_question": round(len(steps) / count, 3),
+        "passages_per_question": round(sum(len(step.retrieved) for step in steps) / count, 3),
+        "prompt_tokens_per_question": round(sum(step.prompt_tokens for step in steps) / count, 1),
+        "output_tokens_per_question": round(sum(step.output_tokens for step in steps) / count, 1),
+        "seconds_per_question": round(sum(step.seconds for step in steps) / count, 4),
+    }
+
+
+def _report_collected(console: Console, run: RunDir) -> None:
+    counts = run.info.counts
+    rejected = ", ".join(f"{count} {reason}" for reason, count in counts.items() if reason != "kept")
+    console.say(f"{run.path.name}: kept {counts.get('kept', 0)} chains" + (f" ({rejected})" if rejected else ""))
+
+
+def _report_trained(console: Console, run: RunDir) -> None:
+    info = run.info
+    facts, counts = info.facts, info.counts
+    console.say(
+        f"{info.name}: {counts['examples']} examples of {counts['chains']} chains "
+        f"({counts['cut']} cut, {counts['left_out']} left out at the length limit), "
+        f"{facts['tokens_per_second']:.0f} tokens/s, best at step {facts['best_step']:.0f}, "
+        f"checkpoints {facts['disk_bytes'] / 1e6:,.0f} MB"
+    )

@@ -1,0 +1,206 @@
+"""How fast run directories go into the database, and how fast the pages' queries come out of it.
+
+    python benchmarks/database.py                        20,000 chains of 5 steps in 2 runs, SQLite
+    python benchmarks/database.py --chains 200000        200,000 chains, 1,000,000 steps
+    python benchmarks/database.py --url postgresql://... an empty PostgreSQL database instead
+
+Every chain has 20 retrieved passages and 13 scores. Run directories are written through the API that commands use, read
+through the ingest they use, and the time counts from the first byte read to the commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from db import (
+    QuestionFilter,
+    get_question,
+    ingest_all,
+    list_questions,
+    list_runs,
+    open_database,
+    question_choices,
+    revision,
+    run_choices,
+    train_points,
+)
+from steper_core.records import Chain, Hop, Passage, Question, Retrieved, Score, Step, StopReason, ability_of
+from steper_core.rundir import RunKind, TrainPoint, open_run
+
+TEXT = (
+    "the of film director born in city river king founded who was place year where village band album song company "
+    "airport lake mother won first part country actor league school award writer museum capital century"
+)
+WORDS = TEXT.split()
+KINDS = ("bridge", "comparison", "compositional", "inference")
+PASSAGES = 20_000
+STEPS = 5
+PER_STEP = 4
+WINDOW = 1000
+
+
+def main() -> None:
+    """Generate, ingest, ask, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--chains", type=int, default=20_000, help="chains of all runs together")
+    parser.add_argument("--runs", type=int, default=2, help="runs, each over the same questions")
+    parser.add_argument("--repeats", type=int, default=40, help="how often each query is asked")
+    parser.add_argument("--url", help="the database (default: SQLite in a temporary folder)")
+    arguments = parser.parse_args()
+    print(f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}")
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        started = time.perf_counter()
+        generate(root / "runs", arguments.chains // arguments.runs, arguments.runs)
+        print(f"generated {arguments.chains:,} chains in {time.perf_counter() - started:.1f} s\n")
+        measure(root, arguments.url or f"sqlite:///{root / 'steper.db'}", arguments.repeats)
+
+
+def measure(root: Path, url: str, repeats: int) -> None:
+    """Ingest the runs and ask every query of the pages."""
+    engine = open_database(url)
+    started = time.perf_counter()
+    outcomes = ingest_all(engine, root / "runs")
+    seconds = time.perf_counter() - started
+    steps = sum(outcome.result.added.steps for outcome in outcomes if outcome.result)
+    scores = sum(outcome.result.added.scores for outcome in outcomes if outcome.result)
+    print(f"ingest: {steps:,} steps and {scores:,} scores in {seconds:.1f} s = {steps / seconds:,.0f} steps/s")
+    started = time.perf_counter()
+    ingest_all(engine, root / "runs")
+    print(f"again, nothing new: {(time.perf_counter() - started) * 1000:.0f} ms\n")
+
+    runs = tuple(run.id for run in reversed(list_runs(engine)))
+    deep = list_questions(engine, runs).total * 9 // 10
+    chosen = random.Random(1)
+
+    def questions(offset: int = 0, **where: object) -> Callable[[], object]:
+        return lambda: list_questions(engine, runs, QuestionFilter(**where), offset=offset)  # type: ignore[arg-type]
+
+    queries: dict[str, Callable[[], object]] = {
+        "revision": lambda: revision(engine),
+        "list_runs": lambda: list_runs(engine),
+        "run_choices": lambda: run_choices(engine),
+        "question_choices": lambda: question_choices(engine, runs),
+        "list_questions": questions(),
+        "list_questions, 90 % down": questions(deep),
+        "list_questions, right": questions(outcome="right"),
+        "list_questions, wrong": questions(outcome="wrong"),
+        "list_questions, differs": questions(outcome="differs"),
+        "list_questions, kind": questions(kinds=("bridge",)),
+        "list_questions, text": questions(text="Lake Airport"),
+        "list_questions, text not there": questions(text="zyzzyva"),
+        "list_questions, wrong + hops + text": questions(outcome="wrong", hop_counts=(2,), text="river"),
+        "get_question": lambda: get_question(engine, chosen.randint(1, deep), runs),
+        "train_points": lambda: train_points(engine, runs[0]),
+    }
+    print(f"{'query':<38}{'p50 ms':>10}{'p95 ms':>10}")
+    for name, query in queries.items():
+        times = list(timed(query, repeats))
+        p95 = statistics.quantiles(times, n=20)[-1]
+        print(f"{name:<38}{statistics.median(times):>10.1f}{p95:>10.1f}")
+
+
+def timed(query: Callable[[], object], repeats: int) -> Iterator[float]:
+    """Milliseconds of each repetition, the first one included."""
+    for _ in range(repeats):
+        started = time.perf_counter()
+        query()
+        yield (time.perf_counter() - started) * 1000
+
+
+def generate(root: Path, chains: int, runs: int) -> None:
+    """Write runs of `chains` chains each, all over the same questions."""
+    rng = random.Random(0)
+
+    def text(words: int) -> str:
+        return " ".join(rng.choices(WORDS, k=words))
+
+    passages = [Passage.of(f"{text(3)} {number}", text(70)) for number in range(PASSAGES)]
+    questions = [
+        Question(
+            id=f"q{number}",
+            dataset="2wikimultihopqa",
+            text=f"{text(18)} {number}?",
+            answer=text(2),
+            kind=rng.choice(KINDS),
+            hops=tuple(
+                Hop(question=text(8), answer=text(2), statement=text(10), passage_id=rng.choice(passages).id)
+                for _ in range(rng.choice((2, 2, 3, 4)))
+            ),
+        )
+        for number in range(chains)
+    ]
+
+    def chain(question: Question) -> Chain:
+        steps = tuple(
+            Step(
+                number=number,
+                ability=ability_of(number, STEPS),
+                query=text(15),
+                retrieved=tuple(
+                    Retrieved(passage_id=passage.id, rank=rank, score=rng.random() * 20)
+                    for rank, passage in enumerate(rng.choices(passages, k=PER_STEP), start=1)
+                ),
+                rationale=text(18),
+                prompt_tokens=600,
+                output_tokens=20,
+                seconds=0.5,
+            )
+            for number in range(1, STEPS + 1)
+        )
+        return Chain(question_id=question.id, steps=steps, answer=text(2), stop_reason=StopReason.ANSWERED)
+
+    def scores(question: Question) -> Iterator[Score]:
+        right = float(rng.random() < 0.35)
+        for name, value in (("em", right), ("f1", max(right, rng.random())), ("acc", right)):
+            yield Score(question_id=question.id, name=name, value=value, evaluator="answers", version="1")
+        for number in range(1, STEPS + 1):
+            for name in ("gold_recall", "grounded"):
+                value = rng.random()
+                yield Score(
+                    question_id=question.id, step=number, name=name, value=value, evaluator="support", version="1"
+                )
+
+    for number in range(runs):
+        with open_run(
+            root / f"run{number}",
+            kind=RunKind.EVALUATE,
+            config={"number": number},
+            dataset="2wikimultihopqa",
+            model="SmolLM2-135M",
+            method="steper",
+            framework="ircot",
+        ) as run:
+            run.write_questions(questions)
+            run.append_passages(passages)
+            for start in range(0, chains, WINDOW):
+                window = questions[start : start + WINDOW]
+                run.append_chains(chain(question) for question in window)
+                run.append_scores(score for question in window for score in scores(question))
+            if number == 0:
+                for step in range(1000):
+                    losses = {"initialization": rng.random(), "aggregation": rng.random()}
+                    run.append_train_point(TrainPoint(step=step, epoch=step / 100, losses=losses))
+
+
+def processor() -> str:
+    """The processor's name as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()

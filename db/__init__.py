@@ -1,0 +1,65 @@
+"""Run directories in, rows out: models, migrations, ingest and the queries behind the pages."""
+
+from __future__ import annotations
+
+from db.ingest import IngestOutcome, IngestResult, RowCounts, find_runs, ingest, ingest_all
+from db.manage import DatabaseFacts, database_facts, delete_run
+from db.queries import (
+    ChainView,
+    FigureRow,
+    HopView,
+    PassageView,
+    QuestionFilter,
+    QuestionPage,
+    QuestionRow,
+    QuestionView,
+    RunChoices,
+    RunFilter,
+    RunRow,
+    ScoreView,
+    StepView,
+    TrainPointRow,
+    get_question,
+    list_questions,
+    list_runs,
+    question_choices,
+    revision,
+    run_choices,
+    train_points,
+)
+from db.session import DEFAULT_URL, open_database
+
+__all__ = [
+    "DEFAULT_URL",
+    "ChainView",
+    "DatabaseFacts",
+    "FigureRow",
+    "HopView",
+    "IngestOutcome",
+    "IngestResult",
+    "PassageView",
+    "QuestionFilter",
+    "QuestionPage",
+    "QuestionRow",
+    "QuestionView",
+    "RowCounts",
+    "RunChoices",
+    "RunFilter",
+    "RunRow",
+    "ScoreView",
+    "StepView",
+    "TrainPointRow",
+    "database_facts",
+    "delete_run",
+    "find_runs",
+    "get_question",
+    "ingest",
+    "ingest_all",
+    "list_questions",
+    "list_runs",
+    "open_database",
+    "question_choices",
+    "revision",
+    "run_choices",
+    "train_points",
+]

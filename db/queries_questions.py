@@ -1,0 +1,236 @@
+"""Questions and the chains that runs answered them with.
+
+Two ways lead to a page of questions, for two runs of 100,000 chains each must answer within one glance. Without a
+filter on the question itself, the chains' indexes are merged and no question is touched but the twenty shown. With
+one, the questions between the runs' first and last are scanned, and each is looked up in the runs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+from sqlalchemy.orm import aliased
+
+from db.clean import folded
+from db.models import CHAIN_LEVEL, Chain, Hop, Passage, Question, Retrieval, Score, Step
+from db.session import reading
+from db.views import (
+    ChainView,
+    HopView,
+    PassageView,
+    QuestionFilter,
+    QuestionPage,
+    QuestionRow,
+    QuestionView,
+    ScoreView,
+    StepView,
+)
+
+_ALL = QuestionFilter()
+_NO_LIMIT = 2**62
+_OUTCOMES = ("", "right", "wrong", "differs")
+
+
+def question_choices(engine: Engine, run_ids: tuple[int, ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Kinds and hop counts that occur under these runs, in order; an empty kind is no choice."""
+    with reading(engine) as connection:
+        conditions = _conditions(connection, run_ids, _ALL)
+        rows = connection.execute(sa.select(Question.kind, Question.hop_count).distinct().where(*conditions)).all()
+    return tuple(sorted({row.kind for row in rows} - {""})), tuple(sorted({row.hop_count for row in rows}))
+
+
+def list_questions(
+    engine: Engine, run_ids: tuple[int, ...], where: QuestionFilter = _ALL, *, offset: int = 0, limit: int = 20
+) -> QuestionPage:
+    """One page of the questions that at least one of these runs has a chain for, in a stable order.
+
+    The text is looked for in question and answer, in any case.
+
+    Raises:
+        ValueError: there is no such outcome.
+    """
+    if where.outcome not in _OUTCOMES:
+        raise ValueError(f"no such outcome as {where.outcome!r}: it is one of {_OUTCOMES}")
+    if not run_ids:
+        return QuestionPage((), 0)
+    with reading(engine) as connection:
+        found: sa.Select[int] | sa.CompoundSelect[int]
+        if where.kinds or where.hop_counts or where.text:
+            conditions = _conditions(connection, run_ids, where)
+            found = sa.select(Question.id.label("question_id")).where(*conditions)
+        else:
+            found = _members(run_ids, where.outcome)
+        # The order and the limit that limits nothing let SQLite merge what is in that order already, also to count it.
+        every = found.order_by("question_id").limit(_NO_LIMIT).subquery()
+        total = connection.execute(sa.select(sa.func.count()).select_from(every)).scalar_one()
+        page = found.order_by("question_id").offset(offset).limit(limit)
+        ids = list(connection.scalars(page))
+        rows = connection.execute(sa.select(Question.__table__).where(Question.id.in_(ids)).order_by(Question.id)).all()
+        chains = connection.execute(
+            sa.select(Chain.question_id, Chain.run_id, Chain.correct).where(
+                Chain.run_id.in_(run_ids), Chain.question_id.in_(ids)
+            )
+        ).all()
+    correct = {(chain.question_id, chain.run_id): chain.correct for chain in chains}
+    return QuestionPage(
+        tuple(
+            QuestionRow(
+                id=row.id,
+                key=row.key,
+                text=row.text,
+                answer=row.answer,
+                kind=row.kind,
+                hop_count=row.hop_count,
+                right=tuple(correct.get((row.id, run_id)) for run_id in run_ids),
+            )
+            for row in rows
+        ),
+        total,
+    )
+
+
+def get_question(engine: Engine, question_id: int, run_ids: tuple[int, ...]) -> QuestionView | None:
+    """A question with its gold hops and its chain under each of these runs, None if there is no such question."""
+    with reading(engine) as connection:
+        row = connection.execute(sa.select(Question.__table__).where(Question.id == question_id)).first()
+        if row is None:
+            return None
+        hops = connection.execute(
+            sa.select(Hop.__table__, Passage.title.label("passage_title"))
+            .outerjoin(Passage, Passage.id == Hop.passage_id)
+            .where(Hop.question_id == question_id)
+            .order_by(Hop.position)
+        ).all()
+        gold = {hop.passage_id for hop in hops if hop.passage_id is not None}
+        chains = _chains(connection, question_id, run_ids, gold)
+    return QuestionView(
+        id=row.id,
+        key=row.key,
+        dataset=row.dataset,
+        text=row.text,
+        answer=row.answer,
+        aliases=tuple(row.aliases),
+        kind=row.kind,
+        hops=tuple(
+            HopView(
+                question=hop.question,
+                answer=hop.answer,
+                passage_id=hop.passage_id,
+                passage_title=hop.passage_title,
+                depends_on=tuple(hop.depends_on),
+            )
+            for hop in hops
+        ),
+        chains=tuple(chains.get(run_id) for run_id in run_ids),
+    )
+
+
+def _members(run_ids: tuple[int, ...], outcome: str) -> sa.Select[int] | sa.CompoundSelect[int]:
+    """The ids of the questions that the runs have chains for, by the chains' indexes alone."""
+    runs = tuple(dict.fromkeys(run_ids))
+    if outcome in ("right", "wrong"):
+        runs = runs[:1]
+    parts = []
+    for run_id in runs:
+        part = sa.select(Chain.question_id).where(Chain.run_id == run_id)
+        if outcome == "differs":
+            others = tuple(other for other in runs if other != run_id)
+            part = part.where(Chain.correct.is_(True), _answered(Chain.question_id, others, correct=False))
+        elif outcome:
+            part = part.where(Chain.correct.is_(outcome == "right"))
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else sa.union(*parts)
+
+
+def _conditions(
+    connection: Connection, run_ids: tuple[int, ...], where: QuestionFilter
+) -> list[sa.ColumnElement[bool]]:
+    """What a question fulfils that stands under the runs and passes the filter."""
+    ends = sa.union_all(
+        *(
+            sa.select(
+                sa.select(function(Chain.question_id))
+                .where(Chain.run_id == run_id)
+                .scalar_subquery()
+                .label("question_id")
+            )
+            for run_id in run_ids or (0,)
+            for function in (sa.func.min, sa.func.max)
+        )
+    )
+    edges = [edge for edge in connection.scalars(ends) if edge is not None]
+    conditions: list[sa.ColumnElement[bool]] = [Question.id.between(min(edges, default=0), max(edges, default=0))]
+    if where.kinds:
+        conditions.append(Question.kind.in_(where.kinds))
+    if where.hop_counts:
+        conditions.append(Question.hop_count.in_(where.hop_counts))
+    if where.text:
+        conditions.append(Question.search.contains(folded(where.text), autoescape=True))
+    if where.outcome == "differs":
+        conditions.append(_answered(Question.id, run_ids, correct=True))
+        conditions.append(_answered(Question.id, run_ids, correct=False))
+    elif where.outcome:
+        conditions.append(_answered(Question.id, run_ids[:1], correct=where.outcome == "right"))
+    else:
+        conditions.append(_answered(Question.id, run_ids))
+    return conditions
+
+
+def _answered(
+    question_id: sa.orm.InstrumentedAttribute[int], run_ids: tuple[int, ...], *, correct: bool | None = None
+) -> sa.ColumnElement[bool]:
+    """Whether one of the runs has a chain for the question, and a right or wrong one if that is asked."""
+    chain = aliased(Chain)
+    found = sa.select(chain.run_id).where(chain.run_id.in_(run_ids), chain.question_id == question_id)
+    if correct is not None:
+        found = found.where(chain.correct.is_(correct))
+    return found.exists()
+
+
+def _chains(connection: Connection, question_id: int, run_ids: tuple[int, ...], gold: set[str]) -> dict[int, ChainView]:
+    def rows(model: type[Any], *order: Any) -> Any:
+        chosen = sa.select(model.__table__).where(model.question_id == question_id, model.run_id.in_(run_ids))
+        return connection.execute(chosen.order_by(*order))
+
+    passages: defaultdict[tuple[int, int], list[PassageView]] = defaultdict(list)
+    retrieved = (
+        sa.select(Retrieval.__table__, Passage.title, Passage.text)
+        .join(Passage, Passage.id == Retrieval.passage_id)
+        .where(Retrieval.question_id == question_id, Retrieval.run_id.in_(run_ids))
+        .order_by(Retrieval.run_id, Retrieval.number, Retrieval.rank)
+    )
+    for hit in connection.execute(retrieved):
+        passage = PassageView(hit.passage_id, hit.title, hit.text, hit.rank, hit.score, hit.passage_id in gold)
+        passages[hit.run_id, hit.number].append(passage)
+    scores: defaultdict[tuple[int, int], list[ScoreView]] = defaultdict(list)
+    for score in rows(Score, Score.name, Score.evaluator, Score.version):
+        view = ScoreView(score.name, score.value, score.reason, score.evaluator, score.version)
+        scores[score.run_id, score.number].append(view)
+    steps: defaultdict[int, list[StepView]] = defaultdict(list)
+    for step in rows(Step, Step.number):
+        steps[step.run_id].append(
+            StepView(
+                number=step.number,
+                ability=step.ability,
+                query=step.query,
+                rationale=step.rationale,
+                passages=tuple(passages[step.run_id, step.number]),
+                prompt_tokens=step.prompt_tokens,
+                output_tokens=step.output_tokens,
+                seconds=step.seconds,
+                scores=tuple(scores[step.run_id, step.number]),
+            )
+        )
+    return {
+        chain.run_id: ChainView(
+            run_id=chain.run_id,
+            answer=chain.answer,
+            stop_reason=chain.stop_reason,
+            steps=tuple(steps[chain.run_id]),
+            scores=tuple(scores[chain.run_id, CHAIN_LEVEL]),
+        )
+        for chain in rows(Chain)
+    }

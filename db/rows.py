@@ -1,0 +1,290 @@
+"""From a run directory to plain rows, without a database: everything is read and checked before anything is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from db.clean import clean, clean_json, clean_optional, folded
+from db.models import CHAIN_LEVEL, CORRECT
+from steper_core.errors import UserError
+from steper_core.records import Chain, Question
+from steper_core.rundir import RunDir, RunInfo
+
+_FILES = ("questions.jsonl", "passages.jsonl", "chains.jsonl", "scores.jsonl", "train.jsonl")
+
+ScoreKey = tuple[int, str, str, str]
+"""Step number (or CHAIN_LEVEL), name, evaluator, version."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunState:
+    """How a run directory stood before it was read: equal fingerprints mean that there is nothing new to read."""
+
+    info: RunInfo
+    fingerprint: str
+    bytes_whole: int
+    torn: tuple[str, ...]
+
+
+@dataclasses.dataclass(slots=True)
+class ChainRows:
+    """A chain, its steps and its retrieved passages: columns of the tables without those of the keys before them."""
+
+    answer: str | None
+    stop_reason: str
+    steps: list[tuple[Any, ...]]
+    retrievals: list[tuple[Any, ...]]
+
+
+@dataclasses.dataclass(slots=True)
+class QuestionRows:
+    """A question's columns without its id, and its hops' without the question's; JSON columns as their text."""
+
+    digest: str
+    gold_digest: str
+    columns: tuple[Any, ...]
+    hops: list[tuple[Any, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRows:
+    """Everything of one run, by the question ids of its files. `correct` is the latest em score of each chain."""
+
+    state: RunState
+    questions: dict[str, QuestionRows]
+    passages: dict[str, tuple[str, str]]
+    chains: dict[str, ChainRows]
+    scores: dict[str, dict[ScoreKey, tuple[float | None, str | None]]]
+    correct: dict[str, bool | None]
+    points: dict[tuple[int, bool], dict[str, Any]]
+    notes: tuple[str, ...]
+
+
+def state_of(path: Path) -> RunState:
+    """How the run directory stands now.
+
+    Raises:
+        UserError: it is no run directory, or cannot be read.
+    """
+    try:
+        info = RunDir(path).info
+        sizes: dict[str, tuple[int, int, int]] = {}
+        for name in _FILES:
+            file = path / name
+            if file.exists():
+                stat = file.stat()
+                sizes[name] = (_whole_bytes(file), stat.st_size, stat.st_mtime_ns)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path / 'run.json'}: is no UTF-8 text ({error.reason})") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    seen = json.dumps([str(path.resolve()), info.model_dump(mode="json"), sizes], sort_keys=True)
+    return RunState(
+        info=info,
+        fingerprint=hashlib.blake2b(seen.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest(),
+        bytes_whole=sum(whole for whole, _, _ in sizes.values()),
+        torn=tuple(name for name, (whole, size, _) in sizes.items() if whole < size),
+    )
+
+
+def read_rows(path: Path, state: RunState) -> RunRows:
+    """Read and check all files of a run directory.
+
+    Raises:
+        UserError: a whole line of a file is invalid; the message names file, line and field.
+    """
+    reader = _Reader(RunDir(path))
+    try:
+        # A running run appends passages before the chain that names them, and the chain before its scores: read in
+        # the other order, nothing that was read can name something that was not.
+        reader.read_scores()
+        reader.read_points()
+        reader.read_chains()
+        reader.read_passages()
+        reader.read_questions()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+    reader.check()
+    torn = [f"{name}: its torn last line was ignored" for name in state.torn]
+    return RunRows(
+        state=state,
+        questions=reader.questions,
+        passages=reader.passages,
+        chains=reader.chains,
+        scores=reader.scores,
+        correct=reader.correct,
+        points=reader.points,
+        notes=(*torn, *reader.notes()),
+    )
+
+
+class _Reader:
+    """Collects the rows of one run and what is wrong with some of them."""
+
+    def __init__(self, run: RunDir) -> None:
+        self.run = run
+        self.questions: dict[str, QuestionRows] = {}
+        self.passages: dict[str, tuple[str, str]] = {}
+        self.chains: dict[str, ChainRows] = {}
+        self.scores: dict[str, dict[ScoreKey, tuple[float | None, str | None]]] = {}
+        self.correct: dict[str, bool | None] = {}
+        self.points: dict[tuple[int, bool], dict[str, Any]] = {}
+        self._faults: dict[str, list[str]] = {}
+
+    def read_scores(self) -> None:
+        keys: dict[tuple[int | None, str, str, str], ScoreKey] = {}
+        for score in self.run.scores():
+            value, reason = score.value, clean_optional(score.reason)
+            if value is not None and not math.isfinite(value):
+                value, reason = None, reason or f"the value is {value}"
+            if score.step == CHAIN_LEVEL:
+                self._fault("scores of a step 0, left out (steps count from 1)", score.question_id)
+                continue
+            # A few different ones come again and again: each is cleaned and kept once.
+            given = (score.step, score.name, score.evaluator, score.version)
+            key = keys.get(given)
+            if key is None:
+                number = CHAIN_LEVEL if score.step is None else score.step
+                key = (number, clean(score.name), clean(score.evaluator), clean(score.version))
+                keys[given] = key
+            self.scores.setdefault(score.question_id, {})[key] = (value, reason)
+            if score.step is None and score.name == CORRECT:
+                self.correct[score.question_id] = None if value is None else value == 1
+
+    def read_points(self) -> None:
+        for point in self.run.train_points():
+            if math.isfinite(point.epoch):
+                columns = clean_json(point.model_dump(exclude={"step", "held_out"}))
+                self.points[point.step, point.held_out] = columns
+            else:
+                self._fault("training points of an epoch that is no number, left out", str(point.step))
+
+    def read_chains(self) -> None:
+        for chain in self.run.chains():
+            if chain.question_id in self.chains:
+                self._fault("further chains for a question that has one, left out", chain.question_id)
+            elif (rows := _chain_rows(chain)) is None:
+                self._fault("chains with a repeated step or rank or an infinite number, left out", chain.question_id)
+            else:
+                self.chains[chain.question_id] = rows
+
+    def read_passages(self) -> None:
+        for passage in self.run.passages():
+            self.passages.setdefault(clean(passage.id), (clean(passage.title), clean(passage.text)))
+
+    def read_questions(self) -> None:
+        for question in self.run.questions():
+            if question.id in self.questions:
+                self._fault("further questions with an id that another one has, left out", question.id)
+            else:
+                self.questions[question.id] = _question_rows(question)
+
+    def check(self) -> None:
+        """Leave out what names something that the directory does not hold."""
+        for key in [key for key in self.chains if key not in self.questions]:
+            self._fault("chains whose question is not in questions.jsonl, left out", key)
+            del self.chains[key]
+        for rows in self.chains.values():
+            missing = {row[2] for row in rows.retrievals if row[2] not in self.passages}
+            if missing:
+                for passage in sorted(missing):
+                    self._fault("retrieved passages that are not in passages.jsonl, steps kept without them", passage)
+                rows.retrievals = [row for row in rows.retrievals if row[2] not in missing]
+        for key in list(self.scores):
+            chain = self.chains.get(key)
+            numbers = {CHAIN_LEVEL, *(row[0] for row in chain.steps)} if chain else set()
+            scores = self.scores[key]
+            if any(name[0] not in numbers for name in scores):
+                kept = {name: value for name, value in scores.items() if name[0] in numbers}
+                for _ in range(len(scores) - len(kept)):
+                    self._fault("scores of chains or steps that are not there, left out", key)
+                self.scores[key] = kept
+
+    def notes(self) -> list[str]:
+        """One line a kind of fault: how many, and one example."""
+        return [f"{what}: {len(examples)} (first: {clean(examples[0])!r})" for what, examples in self._faults.items()]
+
+    def _fault(self, what: str, example: str) -> None:
+        self._faults.setdefault(what, []).append(example)
+
+
+def _chain_rows(chain: Chain) -> ChainRows | None:
+    """The rows of a chain, None if two would have the same key or a number is not finite."""
+    steps: dict[int, tuple[Any, ...]] = {}
+    hits: dict[tuple[int, int], tuple[Any, ...]] = {}
+    count = 0
+    for step in chain.steps:
+        number = step.number
+        steps[number] = (
+            number,
+            step.ability.value,
+            clean(step.query),
+            clean(step.rationale),
+            step.prompt_tokens,
+            step.output_tokens,
+            step.seconds,
+        )
+        if number <= CHAIN_LEVEL or not math.isfinite(step.seconds):
+            return None
+        for hit in step.retrieved:
+            count += 1
+            hits[number, hit.rank] = (number, hit.rank, clean(hit.passage_id), hit.score)
+            if not math.isfinite(hit.score):
+                return None
+    if len(steps) < len(chain.steps) or len(hits) < count:
+        return None
+    return ChainRows(clean_optional(chain.answer), chain.stop_reason.value, list(steps.values()), list(hits.values()))
+
+
+def _question_rows(question: Question) -> QuestionRows:
+    identity = json.dumps([question.dataset, question.id, question.text, question.answer])
+    hops = [
+        (
+            position,
+            clean(hop.question),
+            clean_optional(hop.answer),
+            clean(hop.statement),
+            clean_optional(hop.passage_id),
+            json.dumps(hop.depends_on) if hop.depends_on else "[]",
+        )
+        for position, hop in enumerate(question.hops)
+    ]
+    digest = _digest(identity)
+    gold_digest = _digest(question.model_dump_json(include={"aliases", "kind", "hops"}))
+    columns = (
+        digest,
+        gold_digest,
+        clean(question.dataset),
+        clean(question.id),
+        clean(question.text),
+        clean(question.answer),
+        json.dumps([clean(alias) for alias in question.aliases]) if question.aliases else "[]",
+        clean(question.kind),
+        len(hops),
+        folded(question.text, question.answer),
+    )
+    return QuestionRows(digest=digest, gold_digest=gold_digest, columns=columns, hops=hops)
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _whole_bytes(file: Path) -> int:
+    """Bytes up to the end of the last whole line."""
+    with file.open("rb") as opened:
+        end = opened.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - 65536)
+            opened.seek(start)
+            newline = opened.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
+            end = start
+    return 0

@@ -1,0 +1,233 @@
+"""Opening, refusing, migrating, and what many writers at once leave behind."""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from db.ingest import ingest
+from db.manage import database_facts
+from db.migrate import difference, migrate
+from db.models import RevisionRow
+from db.session import describe, open_database, reading, writing
+from steper_core.errors import UserError
+
+from tests.db.conftest import RunMaker, contents, make_chain, make_question
+
+
+def test_opening_creates_the_folder_and_uses_wal(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "deep" / "steper.db"
+    engine = open_database(f"sqlite:///{file}")
+    with reading(engine) as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 1
+    assert file.exists()
+
+
+def test_the_default_lies_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_database()
+    assert (tmp_path / "runs" / "steper.db").exists()
+
+
+def test_migrated_tables_are_those_of_the_models(engine: sa.Engine) -> None:
+    with reading(engine) as connection:
+        assert difference(connection) == []
+
+
+def test_small_tables_lie_in_their_key_in_the_migration_too(engine: sa.Engine) -> None:
+    if engine.dialect.name != "sqlite":
+        pytest.skip("of SQLite alone")
+    from db.models import Base
+
+    with reading(engine) as connection:
+        made = dict(connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'").tuples().all())
+    for table in Base.metadata.sorted_tables:
+        wanted = not table.dialect_options["sqlite"]["with_rowid"]
+        assert ("WITHOUT ROWID" in made[table.name]) is wanted, table.name
+
+
+def test_opening_again_keeps_every_row(url: str, engine: sa.Engine, make_run: RunMaker) -> None:
+    ingest(engine, make_run(questions=[make_question("a")], chains=[make_chain("a")]).path)
+    before = contents(engine)
+    again = open_database(url)
+    assert contents(again) == before
+    again.dispose()
+
+
+def test_a_later_batch_migration_keeps_the_rows_of_a_filled_database(
+    engine: sa.Engine, make_run: RunMaker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A migration that rebuilds a table other tables refer to with CASCADE: with foreign keys on it would empty them."""
+    import shutil
+
+    import db.migrate as module
+
+    ingest(engine, make_run(questions=[make_question("a")], chains=[make_chain("a")]).path)
+    before = contents(engine)
+    folder = tmp_path / "migrations"
+    shutil.copytree(module._FOLDER, folder)
+    (folder / "versions" / "0002_later.py").write_text(
+        "import sqlalchemy as sa\n"
+        "from alembic import op\n"
+        "revision, down_revision, branch_labels, depends_on = '0002', '0001', None, None\n"
+        "def upgrade():\n"
+        "    for table in ('runs', 'chains', 'steps'):\n"
+        "        with op.batch_alter_table(table, recreate='always') as batch:\n"
+        "            batch.add_column(sa.Column('extra', sa.Text(), nullable=False, server_default='x'))\n"
+    )
+    monkeypatch.setattr(module, "_FOLDER", folder)
+    engine.dispose()
+    upgraded = open_database(engine.url.render_as_string(hide_password=False))
+    assert contents(upgraded) == before
+    with reading(upgraded) as connection:
+        assert connection.exec_driver_sql("SELECT DISTINCT extra FROM steps").scalars().all() == ["x"]
+        if upgraded.dialect.name == "sqlite":
+            made = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = 'chains'").scalar_one()
+            assert "WITHOUT ROWID" in made
+    upgraded.dispose()
+
+
+def test_a_failing_migration_changes_nothing(
+    url: str, engine: sa.Engine, make_run: RunMaker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import shutil
+
+    import db.migrate as module
+
+    ingest(engine, make_run(questions=[make_question("a")], chains=[make_chain("a")]).path)
+    before = contents(engine)
+    folder = tmp_path / "migrations"
+    shutil.copytree(module._FOLDER, folder)
+    (folder / "versions" / "0002_broken.py").write_text(
+        "from alembic import op\n"
+        "revision, down_revision, branch_labels, depends_on = '0002', '0001', None, None\n"
+        "def upgrade():\n"
+        "    op.drop_table('scores')\n"
+        "    raise RuntimeError('broken')\n"
+    )
+    monkeypatch.setattr(module, "_FOLDER", folder)
+    with pytest.raises(RuntimeError, match="broken"):
+        open_database(url)
+    assert contents(engine) == before
+    assert database_facts(engine).schema == "0001"
+
+
+def test_a_newer_database_is_refused_with_the_way_out(url: str, engine: sa.Engine) -> None:
+    with writing(engine) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(UserError, match=r"newer version of StepER.*9999.*upgrade StepER") as refusal:
+        open_database(url)
+    assert describe(engine.url) in str(refusal.value)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "notes.db"
+    file.write_text("these are notes, not tables\n" * 100)
+    with pytest.raises(UserError, match=r"notes\.db: is no SQLite database"):
+        open_database(f"sqlite:///{file}")
+    assert file.read_text().startswith("these are notes")
+
+
+def test_another_programs_database_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "other.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE runs (id)")
+    with pytest.raises(UserError, match="another program"):
+        open_database(f"sqlite:///{file}")
+
+
+@pytest.mark.parametrize("place", ["file/steper.db", "folder"])
+def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match=r"cannot be used"):
+        open_database(f"sqlite:///{tmp_path / place}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "runs/secret.db",
+        "mysql://user:secret@host/name",
+        "postgresql://user:secret@127.0.0.1:1/name?connect_timeout=1",
+        "postgresql://user:secret@host:not-a-port/name",
+    ],
+)
+def test_no_message_shows_a_password(url: str) -> None:
+    if url.startswith("postgresql") and importlib.util.find_spec("psycopg") is None:
+        pytest.skip("the driver is not installed")
+    with pytest.raises(UserError) as refusal:
+        open_database(url)
+    assert "secret" not in str(refusal.value)
+
+
+def test_described_urls_hide_every_password() -> None:
+    url = sa.make_url("postgresql+psycopg://user:one@host/name?password=two&sslpassword=three&sslmode=require")
+    assert describe(url) == (
+        "postgresql+psycopg://user:***@host/name?password=%2A%2A%2A&sslmode=require&sslpassword=%2A%2A%2A"
+    )
+
+
+def test_concurrent_read_then_write_loses_nothing(engine: sa.Engine) -> None:
+    def count_up() -> None:
+        for _ in range(25):
+            with writing(engine) as connection:
+                number = connection.execute(sa.select(RevisionRow.number).with_for_update()).scalar_one()
+                connection.execute(sa.update(RevisionRow).values(number=number + 1))
+
+    threads = [threading.Thread(target=count_up) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with reading(engine) as connection:
+        assert connection.execute(sa.select(RevisionRow.number)).scalar_one() == 300
+
+
+def test_a_reader_does_not_wait_for_a_writer(engine: sa.Engine) -> None:
+    with writing(engine) as writer:
+        writer.execute(sa.update(RevisionRow).values(number=7))
+        with reading(engine) as reader:
+            assert reader.execute(sa.select(RevisionRow.number)).scalar_one() == 0
+
+
+def test_an_exception_undoes_what_was_written(engine: sa.Engine) -> None:
+    with pytest.raises(RuntimeError), writing(engine) as connection:
+        connection.execute(sa.update(RevisionRow).values(number=7))
+        raise RuntimeError
+    with reading(engine) as connection:
+        assert connection.execute(sa.select(RevisionRow.number)).scalar_one() == 0
+
+
+def _open(url: str, results: multiprocessing.Queue[str]) -> None:
+    try:
+        engine = open_database(url)
+        results.put(str(database_facts(engine).schema))
+    except Exception as error:
+        results.put(repr(error))
+
+
+def test_processes_that_open_a_new_database_at_once_all_succeed(url: str) -> None:
+    context = multiprocessing.get_context("fork")
+    results: multiprocessing.Queue[str] = context.Queue()
+    processes = [context.Process(target=_open, args=(url, results)) for _ in range(6)]
+    for process in processes:
+        process.start()
+    answers = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    assert answers == ["0001"] * 6
+
+
+def test_migrating_what_is_up_to_date_does_nothing(engine: sa.Engine) -> None:
+    before = contents(engine)
+    migrate(engine, "the database")
+    assert contents(engine) == before

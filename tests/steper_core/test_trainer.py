@@ -1,0 +1,177 @@
+"""Training: exact losses whatever the cut, checkpoints that plain transformers loads, and resuming after a kill."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from steper_core.config import TrainSection
+from steper_core.errors import UserError
+from steper_core.examples import ChainRows, Row
+from steper_core.losses import ability_losses, token_losses
+from steper_core.rundir import RunDir, RunKind, open_run
+from steper_core.trainer import train_student
+
+INIT, EXP, AGG = 0, 1, 2
+
+
+def row(seed: int, prompt: int, target: int, ability: int) -> Row:
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(1, 200, (prompt + target,), generator=generator).tolist()
+    return Row(ids, list(range(prompt, prompt + target)), [ability] * target, [1 / target] * target)
+
+
+def chains(count: int) -> list[ChainRows]:
+    """Chains of one, two and four steps in turn."""
+    made = []
+    for number in range(count):
+        plan = [[AGG], [INIT, AGG], [INIT, EXP, EXP, AGG]][number % 3]
+        rows = [row(100 * number + place, 9 + 5 * place, 3 + place, ability) for place, ability in enumerate(plan)]
+        made.append(ChainRows(f"q{number}", tuple(rows)))
+    return made
+
+
+def settings(**changes: Any) -> TrainSection:
+    plain = {"epochs": 1, "learning_rate": 1e-3, "batch_chains": 6, "dtype": "float32", "warmup_share": 0.0}
+    return TrainSection.model_validate({**plain, **changes})
+
+
+def train(tmp_path: Path, base: Path, name: str, data: list[ChainRows], config: TrainSection, **more: Any) -> RunDir:
+    held_out = more.pop("held_out", [])
+    with open_run(tmp_path / name, kind=RunKind.TRAIN, config={}, dataset="d", model="m") as run:
+        facts = train_student(base, data, held_out, config, seed=3, run=run, device="cpu", **more)
+        run.update(facts=facts)
+    return run
+
+
+def weights(run: RunDir, step: int) -> dict[str, torch.Tensor]:
+    folder = run.path / "checkpoints" / f"checkpoint-{step}"
+    return dict(AutoModelForCausalLM.from_pretrained(folder).state_dict())
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], tolerance: float) -> bool:
+    return all(torch.allclose(a[name], b[name], atol=tolerance, rtol=0) for name in a)
+
+
+def test_token_losses_equal_plain_cross_entropy_of_unpadded_rows(tiny_model: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    rows = [row(1, 7, 4, INIT), row(2, 20, 9, AGG), row(3, 1, 1, EXP)]
+    found, abilities, shares = token_losses(model, rows, torch.device("cpu"))
+    expected = []
+    for each in rows:
+        logits = model(torch.tensor([each.ids])).logits[0]
+        for place in each.positions:
+            expected.append(functional.cross_entropy(logits[place - 1], torch.tensor(each.ids[place])))
+    assert torch.allclose(found, torch.stack(expected), atol=1e-5)
+    assert abilities.tolist() == [INIT] * 4 + [AGG] * 9 + [EXP]
+    assert shares.sum().item() == pytest.approx(3)
+
+
+@pytest.mark.parametrize("weighting", ["uniform", "fixed", "learned"])
+def test_one_batch_equals_accumulation_and_split_forwards(tiny_model: Path, tmp_path: Path, weighting: str) -> None:
+    data = chains(6)
+    changes: dict[str, Any] = {"weighting": weighting, "weights": (1.5, 1.0, 0.5)}
+    whole = train(tmp_path, tiny_model, "whole", data, settings(**changes))
+    cuts = [
+        settings(**changes, batch_chains=2, accumulation_steps=3),
+        settings(**changes, batch_chains=1, accumulation_steps=6),
+        settings(**changes, forward_tokens=1),
+    ]
+    expected = next(whole.train_points())
+    for number, cut in enumerate(cuts):
+        run = train(tmp_path, tiny_model, f"cut{number}", data, cut)
+        found = next(run.train_points())
+        assert found.losses == pytest.approx(expected.losses, rel=1e-5)
+        assert found.sigmas == pytest.approx(expected.sigmas, rel=1e-5)
+        # Adam's first step is the sign of the gradient: a difference in weights would show a wrong one.
+        assert same(weights(run, 1), weights(whole, 1), 2e-5)
+
+
+def test_logged_losses_are_those_of_equation_3(tiny_model: Path, tmp_path: Path) -> None:
+    data = chains(3)
+    run = train(tmp_path, tiny_model, "run", data, settings(weighting="uniform"))
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    with torch.no_grad():
+        rows = [each for chain in data for each in chain.rows]
+        expected = ability_losses(*token_losses(model, rows, torch.device("cpu")), 3).tolist()
+    names = ["initialization", "expansion", "aggregation"]
+    assert next(run.train_points()).losses == pytest.approx(dict(zip(names, expected, strict=True)), abs=1e-5)
+
+
+def test_an_ability_that_does_not_occur_is_not_logged_and_its_sigma_rests(tiny_model: Path, tmp_path: Path) -> None:
+    run = train(tmp_path, tiny_model, "run", chains(2), settings(weighting="learned", sigma_learning_rate=0.1))
+    point = next(run.train_points())
+    assert set(point.losses) == {"initialization", "aggregation"}
+    assert point.sigmas["expansion"] == 1.0
+    assert point.sigmas["aggregation"] != 1.0
+
+
+def test_checkpoints_load_in_plain_transformers_and_sigma_lies_beside(tiny_model: Path, tmp_path: Path) -> None:
+    run = train(tmp_path, tiny_model, "run", chains(6), settings(weighting="learned"), held_out=chains(3))
+    folder = run.path / "checkpoints" / "checkpoint-1"
+    model, loading = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
+    assert not loading["missing_keys"] and not loading["unexpected_keys"]
+    assert AutoTokenizer.from_pretrained(folder).eos_token_id == model.config.eos_token_id == 0
+    assert set(json.loads((folder / "sigma.json").read_text())["log_sigma_squared"]) == {
+        "initialization",
+        "expansion",
+        "aggregation",
+    }
+    assert not list(folder.glob("optimizer*"))
+    assert run.info.facts["disk_bytes"] > folder.joinpath("model.safetensors").stat().st_size
+
+
+def test_the_best_checkpoint_is_the_one_with_the_least_held_out_loss(tiny_model: Path, tmp_path: Path) -> None:
+    # A learning rate this high makes things worse after a while; the best is then not the last.
+    config = settings(weighting="uniform", epochs=6, learning_rate=0.3, keep_checkpoints=6, batch_chains=3)
+    run = train(tmp_path, tiny_model, "run", chains(3), config, held_out=chains(2))
+    measured = {point.step: sum(point.losses.values()) for point in run.train_points() if point.held_out}
+    assert run.info.facts["best_step"] == min(measured, key=lambda step: measured[step])
+    assert len(measured) == 6
+
+
+def test_a_killed_training_resumes_to_the_same_weights(tiny_model: Path, tmp_path: Path) -> None:
+    config = settings(weighting="learned", epochs=4, batch_chains=2, keep_checkpoints=9)
+    data = chains(6)
+    whole = train(tmp_path, tiny_model, "whole", data, config)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(done: int, _all: int) -> None:
+        if done == 8:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(tmp_path, tiny_model, "cut", data, config, on_progress=kill)
+    torn = tmp_path / "cut" / "checkpoints" / "checkpoint-9"
+    torn.mkdir()
+    (torn / "model.safetensors").write_bytes(b"half")
+    resumed = train(tmp_path, tiny_model, "cut", data, config)
+    assert same(weights(whole, 12), weights(resumed, 12), 1e-6)
+    last = [list(run.train_points())[-1] for run in (whole, resumed)]
+    assert last[1].losses == pytest.approx(last[0].losses, abs=1e-5)
+    assert last[1].sigmas == pytest.approx(last[0].sigmas, abs=1e-5)
+
+
+def test_no_chain_is_an_error(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no chain to train on"):
+        train(tmp_path, tiny_model, "run", [], settings())
+
+
+def test_a_loss_that_is_no_number_stops_and_says_what_to_try(tiny_model: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny_model, broken)
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    with torch.no_grad():
+        model.lm_head.weight.fill_(float("nan"))
+    model.save_pretrained(broken)
+    with pytest.raises(UserError, match="no number at step 1"):
+        train(tmp_path, broken, "run", chains(3), settings())
