@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 _BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)
-_SHOWN: dict[int, str] = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
-_SHOWN |= {0x7F: "\u2421"} | {code: f"[U+{code:04X}]" for code in _BIDI}
+_CONTROLS = (*(code for code in range(0x20) if chr(code) not in "\t\n"), *range(0x7F, 0xA0))
+_SHOWN: dict[int, str] = {code: f"[U+{code:04X}]" for code in (*_CONTROLS, *_BIDI)}
 
 
 def plain(text: str) -> str:

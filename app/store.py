@@ -1,4 +1,7 @@
-"""The database as the pages see it: opened once, its answers kept until its revision changes."""
+"""The database as the pages see it: opened once, its answers kept until its revision changes.
+
+The revision is an argument of every cached function only to be part of what its answers are kept under.
+"""
 
 from __future__ import annotations
 
@@ -33,19 +36,19 @@ def _open(url: str) -> _Database:
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
-def _runs(url: str, revision: int, where: RunFilter) -> tuple[RunRow, ...]:  # noqa: ARG001 (part of the cache key)
+def _runs(url: str, revision: int, where: RunFilter) -> tuple[RunRow, ...]:
     return queries.list_runs(_open(url).engine, where)
 
 
 @st.cache_data(show_spinner=False, max_entries=10)
-def _run_choices(url: str, revision: int) -> RunChoices:  # noqa: ARG001
+def _run_choices(url: str, revision: int) -> RunChoices:
     return queries.run_choices(_open(url).engine)
 
 
 @st.cache_data(show_spinner=False, max_entries=100)
 def _question_choices(
     url: str,
-    revision: int,  # noqa: ARG001
+    revision: int,
     run_ids: tuple[int, ...],
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     return queries.question_choices(_open(url).engine, run_ids)
@@ -54,7 +57,7 @@ def _question_choices(
 @st.cache_data(show_spinner=False, max_entries=300)
 def _questions(
     url: str,
-    revision: int,  # noqa: ARG001
+    revision: int,
     run_ids: tuple[int, ...],
     where: QuestionFilter,
     offset: int,
@@ -66,7 +69,7 @@ def _questions(
 @st.cache_data(show_spinner=False, max_entries=60)
 def _question(
     url: str,
-    revision: int,  # noqa: ARG001
+    revision: int,
     question_id: int,
     run_ids: tuple[int, ...],
 ) -> QuestionView | None:
@@ -74,7 +77,7 @@ def _question(
 
 
 @st.cache_data(show_spinner=False, max_entries=20)
-def _train_points(url: str, revision: int, run_id: int) -> tuple[TrainPointRow, ...]:  # noqa: ARG001
+def _train_points(url: str, revision: int, run_id: int) -> tuple[TrainPointRow, ...]:
     return queries.train_points(_open(url).engine, run_id)
 
 

@@ -27,7 +27,7 @@ KINDS: dict[str, str] = {"evaluate": "Evaluation", "train": "Training", "collect
 
 STOP_REASONS: dict[str, str] = {
     "answered": "answered",
-    "forced": "made to answer at the last step",
+    "forced": "forced at the last step",
     "too_long": "prompt too long",
     "refused": "no usable line",
 }

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError
 
-from db.bulk import chunks, insert_missing, upsert, write_tuples
+from db.bulk import chunks, insert, insert_missing, upsert, write_tuples
 from db.clean import clean, clean_json, clean_optional, folded
 from db.models import Chain, Hop, Passage, Question, Retrieval, RevisionRow, Run, Score, Step, TrainPoint
 from db.rows import RunRows, RunState, read_rows, state_of
@@ -165,13 +165,15 @@ class _Writer:
     def _write_run(self, columns: dict[str, Any], state: RunState) -> bool:
         """Insert or update the run's row; return whether the pages would show a difference."""
         seen = {"fingerprint": state.fingerprint, "bytes_read": state.bytes_whole}
-        inserted = self.connection.execute(insert_missing(self.connection, Run).values(columns | seen)).rowcount
+        inserted = self.connection.execute(
+            insert(self.connection, Run).on_conflict_do_nothing().values(columns | seen).returning(Run.id)
+        ).first()
         # The lock makes a second writer of the same run wait where writers do not exclude each other anyway.
         stored = self.connection.execute(
             sa.select(Run.__table__).where(Run.uid == columns["uid"]).with_for_update()
         ).one()
         self.run_id = stored.id
-        if inserted:
+        if inserted is not None:
             return True
         if stored.bytes_read > state.bytes_whole:
             self._refuse_older(stored.bytes_read)
@@ -268,14 +270,9 @@ class _Writer:
             )
 
     def _write_points(self) -> int:
-        points = [
-            {"run_id": self.run_id, "step": step, "held_out": held_out, **columns}
-            for (step, held_out), columns in sorted(self.rows.points.items())
-        ]
-        if not points:
-            return 0
         names = ("epoch", "losses", "sigmas", "learning_rate", "tokens_per_second")
-        return self.connection.execute(upsert(self.connection, TrainPoint, names), points).rowcount
+        rows = ((self.run_id, *key, *values) for key, values in sorted(self.rows.points.items()))
+        return write_tuples(self.connection, upsert(self.connection, TrainPoint, names), rows)
 
     def _counts(self) -> dict[str, int]:
         tables: dict[str, type[Chain | Step | Score | TrainPoint]] = {

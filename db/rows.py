@@ -62,7 +62,7 @@ class RunRows:
     chains: dict[str, ChainRows]
     scores: dict[str, dict[ScoreKey, tuple[float | None, str | None]]]
     correct: dict[str, bool | None]
-    points: dict[tuple[int, bool], dict[str, Any]]
+    points: dict[tuple[int, bool], tuple[Any, ...]]
     notes: tuple[str, ...]
 
 
@@ -134,7 +134,7 @@ class _Reader:
         self.chains: dict[str, ChainRows] = {}
         self.scores: dict[str, dict[ScoreKey, tuple[float | None, str | None]]] = {}
         self.correct: dict[str, bool | None] = {}
-        self.points: dict[tuple[int, bool], dict[str, Any]] = {}
+        self.points: dict[tuple[int, bool], tuple[Any, ...]] = {}
         self._faults: dict[str, list[str]] = {}
 
     def read_scores(self) -> None:
@@ -160,8 +160,13 @@ class _Reader:
     def read_points(self) -> None:
         for point in self.run.train_points():
             if math.isfinite(point.epoch):
-                columns = clean_json(point.model_dump(exclude={"step", "held_out"}))
-                self.points[point.step, point.held_out] = columns
+                self.points[point.step, point.held_out] = (
+                    point.epoch,
+                    json.dumps(clean_json(point.losses)),
+                    json.dumps(clean_json(point.sigmas)),
+                    clean_json(point.learning_rate),
+                    clean_json(point.tokens_per_second),
+                )
             else:
                 self._fault("training points of an epoch that is no number, left out", str(point.step))
 

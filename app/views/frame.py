@@ -11,9 +11,9 @@ from steper_core.errors import UserError
 # Streamlit has no option for the side margins of a wide page; this text is fixed and holds no data.
 _STYLE = """<style>
 .stMainBlockContainer { padding-left: clamp(1rem, 2.5vw, 3rem); padding-right: clamp(1rem, 2.5vw, 3rem); }
-.st-key-question_column { position: sticky; top: 4.2rem; }
+.stColumn:has(.st-key-question_column) { position: sticky; top: 4.2rem; align-self: flex-start; }
 .st-key-chains_runs { min-width: min(25rem, 100%); }
-[data-testid="stBaseButton-segmented_controlActive"] { color: inherit; font-weight: 600; }
+.stButtonGroup button[data-variant="segmented_control"][data-selected] { color: inherit; font-weight: 600; }
 </style>"""
 
 

@@ -28,11 +28,11 @@ def show_empty_database() -> None:
     with st.container(key="empty_database", border=True, width=720):
         st.subheader("No runs yet", anchor=False)
         st.write("Train and evaluate small models on a generated world, and look at every step here:")
-        st.code("make demo", language="bash")
+        st.code("make demo", language=None)
         st.write("The same without `make`:")
-        st.code("steper demo", language="bash")
+        st.code("steper demo", language=None)
         st.write("Runs that exist already come in with:")
-        st.code("steper ingest runs", language="bash")
+        st.code("steper ingest runs", language=None)
 
 
 def show_no_match(what: str) -> None:

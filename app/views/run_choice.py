@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
+from app.plain import one_line
 from app.tokens import KINDS, RUN_LETTERS
 from app.views.widgets import choose_many
 from db.queries import RunRow
+
+_NAME = 32
 
 
 def choose_runs(
@@ -23,13 +27,25 @@ def choose_runs(
 ) -> None:
     """A field for the runs to show; chosen ones carry their letter."""
     letters = dict(zip(chosen, RUN_LETTERS, strict=False))
+    times = Counter(one_line(run.name, _NAME) for run in known.values())
 
     def name(token: str) -> str:
-        run = known[token]
-        return f"{letters[token]}  {run.name}" if token in letters else f"{run.name}  ({_about(run)})"
+        short = one_line(known[token].name, _NAME)
+        # The field knows its options by what it shows: two runs of one name must not look the same.
+        unique = short if times[short] == 1 else f"{short} {token}"
+        return f"{letters[token]}  {unique}" if token in letters else f"{unique}  ({_about(known[token])})"
 
     choose_many(
-        label, list(known), chosen, on_change, key=key, name=name, most=most, placeholder="choose runs", width=width
+        label,
+        list(known),
+        chosen,
+        on_change,
+        key=key,
+        name=name,
+        most=most,
+        placeholder="choose runs",
+        width=width,
+        wrap=True,
     )
 
 

@@ -27,8 +27,12 @@ def choose_many(
     most: int | None = None,
     placeholder: str = "any",
     width: int | str = 170,
+    wrap: bool = False,
 ) -> None:
-    """A field that takes several options; what is chosen but no option is left out."""
+    """A field that takes several options; what is chosen but no option is left out.
+
+    With `wrap` it grows for what does not fit, and then moves what stands below while it is used.
+    """
     st.session_state[key] = [option for option in chosen if option in options]
     st.multiselect(
         label,
@@ -37,6 +41,7 @@ def choose_many(
         format_func=lambda option: one_line(name(option)),
         max_selections=most,
         placeholder=placeholder,
+        wrap=wrap,
         on_change=lambda: on_change(tuple(st.session_state[key])),
         width=width,  # type: ignore[arg-type]
     )

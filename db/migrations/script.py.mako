@@ -3,8 +3,7 @@
 Revision ID: ${up_revision}
 Revises: ${down_revision | comma,n}
 
-Review by hand before use: batch mode copies SQLite tables without their WITHOUT ROWID clause (give it in table_kwargs),
-and a later reader must find all rows of a database that was filled at the revision before.
+Reviewed by hand: a later version must find every row of a database that was filled at the revision before.
 """
 
 import sqlalchemy as sa

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from db.ingest import ingest_all
 from db.session import open_database
@@ -64,13 +64,22 @@ def start_dashboard() -> Iterator[Callable[[str], str]]:
         server.wait(timeout=10)
 
 
-@pytest.fixture
-def browser_page(chromium: Browser) -> Iterator[Page]:
-    """A page of a fresh browser profile, 1280 px wide."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+@pytest.fixture(scope="session")
+def profile(chromium: Browser) -> Iterator[BrowserContext]:
+    """One browser profile for all tests: the scripts of the dashboard are then loaded once."""
+    context = chromium.new_context()
     context.set_default_timeout(PATIENCE)
-    yield context.new_page()
+    yield context
     context.close()
+
+
+@pytest.fixture
+def browser_page(profile: BrowserContext) -> Iterator[Page]:
+    """A new tab, 1280 px wide: a new session of the dashboard."""
+    page = profile.new_page()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from steper_core.rundir import CheckpointRef, Rejection, RunKind, TrainPoint, op
 DATASET = "2wikimultihopqa"
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 QUESTIONS = 25
-HOSTILE_NAME = "<img src=x onerror=alert(1)> **bold** $x^2$ [link](https://evil.example)"
+HOSTILE_NAME = "<img src=x onerror=alert(1)> **bold** $x^2$ :red[red]"
 HOSTILE_TEXTS = (
     "<script>document.title='owned'</script><img src='https://evil.example/x.png' onerror=\"document.title='owned'\">",
     "# heading\n\n**bold** :red[red] :material/delete: $\\int_0^1 x^2$ [link](https://evil.example) ![i](https://evil.example/i.png)",
@@ -255,6 +255,7 @@ def write_sample(folder: Path) -> None:
     write_evaluation(folder, "eval-vanilla-s1", "vanilla-kd", seed=1, checkpoint=weights)
     write_evaluation(folder, "eval-steper-s1", "steper", seed=1, checkpoint=weights)
     write_failure(folder, "eval-failed")
+    write_evaluation(folder, HOSTILE_NAME, "base", count=2, hostile=len(HOSTILE_TEXTS))
 
 
 def _names(index: int) -> tuple[str, str, str]:

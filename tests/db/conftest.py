@@ -1,73 +1,21 @@
-"""An open database (PostgreSQL too where STEPER_TEST_POSTGRESQL names one), and small run directories for it."""
+"""An open database (PostgreSQL too where STEPER_TEST_POSTGRESQL names one), and a maker of run directories for it."""
 
 from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from db.models import Base
-from db.session import open_database, reading
-from steper_core.records import Chain, Hop, Passage, Question, Retrieved, Score, Step, StopReason, ability_of
+from db.session import open_database
+from steper_core.records import Chain, Passage, Question, Score
 from steper_core.rundir import RunDir, RunKind, open_run
 
-ALPHA = Passage.of("Alpha", "Alpha was made by Ann Ager.")
-BETA = Passage.of("Beta", "Beta was made by Bob Byer.")
-ANN = Passage.of("Ann Ager", "Ann Ager was born in 1950.")
-NOISE = Passage.of("Noise", "Nothing of use.")
-
-
-def make_question(key: str, **changes: Any) -> Question:
-    values: dict[str, Any] = {
-        "id": key,
-        "dataset": "worlds",
-        "text": f"When was the maker of Alpha born ({key})?",
-        "answer": "1950",
-        "aliases": ("nineteen fifty",),
-        "kind": "bridge",
-        "hops": (
-            Hop(question="Who made Alpha?", answer="Ann Ager", statement="Ann Ager made it.", passage_id=ALPHA.id),
-            Hop(question="When was #1 born?", answer="1950", statement="In 1950.", passage_id=ANN.id, depends_on=(0,)),
-        ),
-    }
-    return Question(**(values | changes))
-
-
-def make_chain(key: str, steps: int = 2, answer: str | None = "1950", hits: Iterable[Passage] = (ALPHA, NOISE)) -> Chain:
-    return Chain(
-        question_id=key,
-        answer=answer,
-        stop_reason=StopReason.ANSWERED,
-        steps=tuple(
-            Step(
-                number=number,
-                ability=ability_of(number, steps),
-                query=f"query {number}",
-                retrieved=tuple(
-                    Retrieved(passage_id=hit.id, rank=rank, score=10.0 / rank) for rank, hit in enumerate(hits, 1)
-                ),
-                rationale=f"rationale {number}",
-                prompt_tokens=100 * number,
-                output_tokens=number,
-                seconds=0.5 * number,
-            )
-            for number in range(1, steps + 1)
-        ),
-    )
-
-
-def make_score(key: str, value: float | None, name: str = "em", step: int | None = None, **changes: Any) -> Score:
-    return Score(
-        **({"question_id": key, "step": step, "name": name, "value": value, "evaluator": "answers", "version": "1"} | changes)
-    )
-
-
-RunMaker = Callable[..., RunDir]
+from .samples import ALPHA, ANN, BETA, NOISE, RunMaker
 
 
 @pytest.fixture
@@ -121,12 +69,3 @@ def engine(url: str) -> Iterator[sa.Engine]:
     opened = open_database(url)
     yield opened
     opened.dispose()
-
-
-def contents(engine: sa.Engine) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table, to compare two states."""
-    with reading(engine) as connection:
-        return {
-            table.name: sorted((tuple(row) for row in connection.execute(sa.select(table))), key=repr)
-            for table in Base.metadata.sorted_tables
-        }

@@ -1,5 +1,9 @@
 let shown = null;
 
+// Numbers stay with their units when a line is full.
+const unbroken = (value) =>
+  value.split(" · ").flatMap((part, index) => [index ? " · " : null, h("span", { class: "unbroken" }, part)]);
+
 const score = (item) =>
   h(
     "span",
@@ -43,7 +47,7 @@ const step = (item, row, id) =>
         item.ability.short,
       ),
       item.flag && h("span", { class: "flag bad" }, "⚑ first wrong step"),
-      h("span", { class: "cost grey num" }, item.cost),
+      h("span", { class: "cost grey num" }, unbroken(item.cost)),
     ),
     item.query && h("div", { class: "query" }, h("span", { class: "label" }, "query"), folded(item.query, 220, `query-${id}`, "grey")),
     item.passages.length > 0 &&
@@ -68,7 +72,7 @@ const chain = (run, item, index, id) =>
           h("span", { class: "sr" }, item.outcome.word),
           item.answer === null ? h("span", { class: "grey" }, "no answer") : folded(item.answer, 200, `answer-${id}`),
         ),
-        h("div", { class: "cost grey num" }, item.cost),
+        h("div", { class: "cost grey num" }, unbroken(item.cost)),
         item.scores.length > 0 && h("div", { class: "scores" }, item.scores.map(score)),
         item.more.length > 0 &&
           h("details", { class: "all" }, h("summary", {}, "more scores"), h("div", { class: "scores" }, item.more.map(score))),

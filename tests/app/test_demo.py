@@ -1,0 +1,137 @@
+"""The whole path with a tiny model: everything is stored and scored, and a kill at any moment loses and doubles nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db import RunFilter, list_runs, open_database, train_points
+from steper_core.rundir import RunDir, RunStatus
+from tests.pipeline import demo_command, environment, run_demo
+
+EVALUATIONS = {
+    "demo-eval-base-closed-book",
+    "demo-eval-base-rag",
+    "demo-eval-base",
+    "demo-eval-gold",
+    "demo-eval-vanilla-kd-s0",
+    "demo-eval-steper-s0",
+}
+OTHERS = {"demo-teacher", "demo-vanilla-kd-s0", "demo-steper-s0"}
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """An uninterrupted demo: its runs folder and what it printed."""
+    runs = tmp_path_factory.mktemp("whole") / "runs"
+    result = run_demo(runs, tiny_model)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return runs, result.stdout
+
+
+def chains(runs: Path, name: str) -> dict[str, Any]:
+    """The chains of a run by question, without the seconds, which differ from run to run."""
+    found: dict[str, Any] = {}
+    for line in (runs / name / "chains.jsonl").read_text("utf-8").splitlines():
+        chain = json.loads(line)
+        assert chain["question_id"] not in found, "a question is doubled"
+        for step in chain["steps"]:
+            del step["seconds"]
+        found[chain["question_id"]] = chain
+    return found
+
+
+def test_all_systems_are_evaluated_scored_and_stored(whole: tuple[Path, str]) -> None:
+    runs, printed = whole
+    with_names = {run.name: run for run in list_runs(open_database(f"sqlite:///{runs / 'steper.db'}"), RunFilter())}
+    assert set(with_names) == EVALUATIONS | OTHERS
+    assert all(run.status == "finished" for run in with_names.values())
+    for name in EVALUATIONS:
+        assert with_names[name].chain_count == 9
+        assert {"em", "f1", "acc", "acc_bounded", "acc_text", "gold_recall"} <= set(with_names[name].figures)
+    assert with_names["demo-eval-gold"].figures["em"].mean == 1.0
+    assert with_names["demo-eval-base-closed-book"].figures["gold_recall"].mean == 0.0
+    steper = with_names["demo-eval-steper-s0"]
+    assert steper.checkpoint_run_name == "demo-steper-s0"
+    for label in ("base, no retrieval", "base, one retrieval", "gold teacher", "vanilla-kd", "steper"):
+        assert label in printed
+
+
+def test_training_is_logged_by_ability_with_sigma_only_where_it_is_learned(whole: tuple[Path, str]) -> None:
+    runs, _ = whole
+    engine = open_database(f"sqlite:///{runs / 'steper.db'}")
+    ids = {run.name: run.id for run in list_runs(engine, RunFilter())}
+    steper = train_points(engine, ids["demo-steper-s0"])
+    vanilla = train_points(engine, ids["demo-vanilla-kd-s0"])
+    assert {ability for point in vanilla for ability in point.losses} == {"aggregation"}
+    assert {"initialization", "aggregation"} <= {ability for point in steper for ability in point.losses}
+    assert not any(point.sigmas for point in vanilla)
+    assert all(point.sigmas for point in steper if not point.held_out)
+    assert any(point.held_out for point in steper)
+
+
+def test_repeating_a_finished_demo_computes_nothing_again(whole: tuple[Path, str], tiny_model: Path) -> None:
+    runs, _ = whole
+    before = {file: file.stat().st_mtime_ns for file in runs.glob("*/*.jsonl")}
+    result = run_demo(runs, tiny_model)
+    assert result.returncode == 0
+    assert {file: file.stat().st_mtime_ns for file in runs.glob("*/*.jsonl")} == before
+
+
+def test_other_settings_under_the_same_name_are_refused(whole: tuple[Path, str], tiny_model: Path) -> None:
+    runs, _ = whole
+    result = run_demo(runs, tiny_model, "retrieval.top_k=3")
+    assert result.returncode == 2
+    assert "retrieval.top_k" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "lines"),
+    [
+        ("demo-eval-base", "chains.jsonl", 1),
+        ("demo-teacher", "chains.jsonl", 1),
+        ("demo-steper-s0", "train.jsonl", 4),
+        ("demo-eval-steper-s0", "chains.jsonl", 1),
+    ],
+)
+def test_a_killed_demo_continues_without_loss_or_doubling(
+    whole: tuple[Path, str], tiny_model: Path, tmp_path: Path, name: str, file: str, lines: int
+) -> None:
+    runs = tmp_path / "runs"
+    kill_when(runs, tiny_model, lambda: count_lines(runs / name / file) >= lines)
+    # What a kill in the middle of a write leaves behind.
+    with (runs / name / file).open("ab") as torn:
+        torn.write(b'{"question_id": "w0-te')
+    assert RunDir(runs / name).info.status in {RunStatus.INTERRUPTED, RunStatus.FINISHED}
+    result = run_demo(runs, tiny_model)
+    assert result.returncode == 0, result.stderr[-3000:]
+    for other in EVALUATIONS | {"demo-teacher"}:
+        if "-s0" not in other or name in {"demo-eval-base", "demo-teacher", "demo-eval-steper-s0"}:
+            assert chains(runs, other) == chains(whole[0], other)
+        else:
+            assert set(chains(runs, other)) == set(chains(whole[0], other))
+
+
+def kill_when(runs: Path, model: Path, due: Callable[[], bool]) -> None:
+    """Start the demo and kill it with SIGKILL as soon as something is due."""
+    process = subprocess.Popen(
+        demo_command(runs, model), env=environment(runs), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 240
+    while not due():
+        assert process.poll() is None and time.monotonic() < deadline, "the moment to kill never came"
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def count_lines(file: Path) -> int:
+    """Whole lines in a file."""
+    return file.read_bytes().count(b"\n") if file.exists() else 0

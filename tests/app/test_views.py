@@ -1,0 +1,182 @@
+"""What the views make of rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.charts import normalised_sigmas, thinned, training_figure
+from app.state import RunsState, run_tokens
+from app.views.chain import chain_data, first_wrong_step, reached_at
+from app.views.run_details import details
+from app.views.run_order import next_sort, ordered
+from app.views.run_table import listed, table_data
+from app.views.seeds import seed_groups
+from db.queries import FigureRow, QuestionView, RunRow, TrainPointRow
+
+MakeRun = Callable[..., RunRow]
+MakeQuestion = Callable[..., QuestionView]
+
+
+def em(mean: float | None) -> dict[str, FigureRow]:
+    return {"em": FigureRow(mean, None, None, 10, 0)}
+
+
+def table(*runs: RunRow, **state: Any) -> list[dict[str, Any]]:
+    data = table_data(run_tokens(runs), listed(runs, state.get("sort", "")), RunsState(**state))
+    return [row for section in data["sections"] for row in section["rows"]]
+
+
+def test_evaluations_come_first_and_methods_in_the_order_of_comparison(make_run: MakeRun) -> None:
+    rows = [
+        make_run(1, kind="train"),
+        make_run(2, method="steper"),
+        make_run(3, method="base"),
+        make_run(4, method="vanilla-kd"),
+        make_run(5, kind="collect"),
+    ]
+    assert [run.id for run in listed(rows, "")] == [3, 4, 2, 1, 5]
+
+
+def test_sorting_puts_missing_values_last_in_both_directions(make_run: MakeRun) -> None:
+    rows = [make_run(1, figures=em(0.2)), make_run(2, figures={}), make_run(3, figures=em(0.4))]
+    assert [run.id for run in ordered(rows, "em")] == [1, 3, 2]
+    assert [run.id for run in ordered(rows, "-em")] == [3, 1, 2]
+    assert [run.id for run in ordered(rows, "no such column")] == [3, 2, 1]
+
+
+def test_a_heading_sorts_numbers_falling_and_names_rising_first() -> None:
+    assert [next_sort("", "em"), next_sort("-em", "em"), next_sort("em", "em")] == ["-em", "em", ""]
+    assert [next_sort("", "name"), next_sort("name", "name"), next_sort("-name", "name")] == ["name", "-name", ""]
+
+
+def test_seeds_of_one_system_get_a_line_with_mean_and_spread(make_run: MakeRun) -> None:
+    runs = [make_run(n, seed=n, figures=em(share)) for n, share in ((1, 0.2), (2, 0.3), (3, 0.4))]
+    rows = table(*runs, make_run(4, method="base", seed=9))
+    assert [row["name"] for row in rows] == ["run-4", "run-1", "run-2", "run-3", "mean ± sd of 3 runs"]
+    assert {"main": "30.0", "side": "± 10.0"} in rows[-1]["cells"]
+    assert rows[-1]["sub"] == "seeds 1, 2, 3"
+    assert rows[-1]["token"] is None
+
+
+def test_failed_runs_and_equal_seeds_are_no_seeds(make_run: MakeRun) -> None:
+    assert seed_groups([make_run(1, seed=1), make_run(2, seed=1)]) == {}
+    assert seed_groups([make_run(1, seed=1), make_run(2, seed=2, status="failed")]) == {}
+
+
+def test_a_failed_run_says_why_and_how_to_resume(make_run: MakeRun) -> None:
+    (row,) = table(make_run(1, status="failed", error="RuntimeError: no memory", command="steper train --name x"))
+    assert row["problem"] == {"why": "RuntimeError: no memory", "command": "steper train --name x"}
+    assert row["status"]["word"] == "failed"
+
+
+def test_every_cell_has_its_column(make_run: MakeRun) -> None:
+    runs = [
+        make_run(n, kind=kind, seed=n) for n, kind in enumerate(("evaluate", "evaluate", "train", "collect", "new"), 1)
+    ]
+    data = table_data(run_tokens(runs), listed(runs, ""), RunsState())
+    for section in data["sections"]:
+        assert {len(row["cells"]) for row in section["rows"]} == {len(section["columns"]) - 1}
+
+
+def test_only_the_opened_run_has_details(make_run: MakeRun) -> None:
+    first, second = table(make_run(1), make_run(2), opened="00000001")
+    assert first["details"] is None
+    assert second["details"]
+
+
+def test_details_tell_everything_with_units(make_run: MakeRun) -> None:
+    run = make_run(
+        1,
+        counts={"kept": 10, "rejected: wrong answer": 2},
+        facts={"disk_bytes": 5e8},
+        config={"retrieval": {"passages": 4}, "note": "<b>"},
+        checkpoint_run_name="train-1",
+        checkpoint_step=1200,
+    )
+    sheets = {
+        sheet["title"]: {row["label"]: (row["value"], row["side"]) for row in sheet["rows"]} for sheet in details(run)
+    }
+    assert sheets["Scores, 95 % interval"]["EM"] == ("61.0", "[56.7, 65.2] n = 500")
+    assert sheets["Counts"]["Rejected: wrong answer"] == ("2", "")
+    assert sheets["Measured"]["Disk"] == ("500 MB", "")
+    assert sheets["Config"]["retrieval.passages"] == ("4", "")
+    assert sheets["Config"]["note"] == ("<b>", "")
+    assert sheets["Run"]["Weights from"] == ("train-1", "step 1\u2009200")
+
+
+def test_the_first_wrong_step_is_flagged(make_run: MakeRun, make_question: MakeQuestion) -> None:
+    view = make_question(1, 2, sub_answers=(0.0, 0.0))
+    assert view.chains[0] is not None
+    assert first_wrong_step(view.chains[0].steps) == 1
+    steps = chain_data(view, [make_run(1), make_run(2)], gold=True)["chains"][0]["steps"]
+    assert [step["flag"] for step in steps] == [True, False]
+    assert [step["ability"]["short"] for step in steps] == ["init", "agg"]
+
+
+def test_hops_tell_which_step_found_their_passage(make_run: MakeRun, make_question: MakeQuestion) -> None:
+    view = make_question(1)
+    assert view.chains[0] is not None
+    assert [reached_at(hop, view.chains[0]) for hop in view.hops] == [1, None]
+    first, second = chain_data(view, [make_run(1)], gold=True)["hops"]
+    assert first["reached"][0]["text"] == "✓ step 1"
+    assert second["reached"][0]["text"] == "✗ not found"
+    assert second["after"] == "needs 1"
+
+
+@pytest.mark.parametrize(("em_value", "glyph"), [(1.0, "✓"), (0.0, "✗"), (None, "–")])
+def test_an_answer_is_right_wrong_or_unscored(
+    make_run: MakeRun, make_question: MakeQuestion, em_value: float | None, glyph: str
+) -> None:
+    (chain,) = chain_data(make_question(1, em=em_value), [make_run(1)], gold=True)["chains"]
+    assert chain["outcome"]["glyph"] == glyph
+    assert [(score["glyph"], score["value"]) for score in chain["scores"]] == [(glyph, ""), ("", "50.0")]
+    assert chain["cost"] == "answered · 2\u2009400 + 18 tokens · 1.00 s"
+
+
+def test_a_run_without_a_chain_leaves_its_column_empty(make_run: MakeRun, make_question: MakeQuestion) -> None:
+    view = dataclasses.replace(make_question(1), chains=(None, make_question(1).chains[0]))
+    data = chain_data(view, [make_run(1), make_run(2)], gold=True)
+    assert data["chains"][0] is None
+    assert data["hops"][0]["reached"][0]["text"] == "–"
+
+
+def test_sigmas_are_shares_of_their_sum() -> None:
+    point = TrainPointRow(1, 0.1, {}, {"initialization": 1.0, "expansion": 3.0}, None, None, False)
+    assert normalised_sigmas(point) == {"initialization": 0.25, "expansion": 0.75}
+    assert normalised_sigmas(dataclasses.replace(point, sigmas={})) == {}
+
+
+def test_long_runs_are_thinned_but_keep_their_end() -> None:
+    points = [TrainPointRow(n, 0.0, {}, {}, None, None, False) for n in range(1, 10_001)]
+    kept = thinned(points, 100)
+    assert len(kept) <= 101
+    assert kept[-1].step == 10_000
+
+
+def test_charts_share_an_axis_mark_held_out_points_and_hold_no_names() -> None:
+    loss = {"initialization": 2.0, "expansion": 3.0, "aggregation": 1.0}
+    points = [
+        TrainPointRow(2, 0.1, loss, loss, 1e-4, 400.0, False),
+        TrainPointRow(2, 0.1, loss, {}, None, None, True),
+    ]
+    figure = training_figure([points, points[:1]], "#000000", "#cccccc")
+    assert [note.text for note in figure.layout.annotations] == [
+        "Loss, nats per target token",
+        "Normalised sigma",
+        "Learning rate",
+        "Tokens per second",
+    ]
+    assert {trace.mode for trace in figure.data} == {"lines", "markers"}
+    held_out = [trace for trace in figure.data if trace.mode == "markers"]
+    assert [trace.y for trace in held_out] == [(2.0,), (3.0,), (1.0,)]
+    assert {figure.layout[f"xaxis{n}"].matches for n in ("", "2", "3")} == {"x4"}
+    assert [trace.showlegend for trace in figure.data].count(True) == 6
+
+
+def test_runs_without_sigma_get_no_empty_chart() -> None:
+    figure = training_figure([[TrainPointRow(2, 0.1, {"aggregation": 1.0}, {}, None, None, False)]], "#000", "#ccc")
+    assert [note.text for note in figure.layout.annotations] == ["Loss, nats per target token"]

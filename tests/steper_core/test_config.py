@@ -1,0 +1,135 @@
+"""Recipes: defaults, typed overrides, and mistakes answered with the nearest right name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from steper_core.config import Recipe, builtin_recipes, load_recipe
+from steper_core.errors import UserError
+
+
+def recipe(tmp_path: Path, text: str) -> str:
+    file = tmp_path / "mine.toml"
+    file.write_text(text, "utf-8")
+    return str(file)
+
+
+def fault(name: str, *overrides: str) -> str:
+    with pytest.raises(UserError) as caught:
+        load_recipe(name, overrides)
+    return str(caught.value)
+
+
+def test_an_empty_recipe_has_the_defaults(tmp_path: Path) -> None:
+    found = load_recipe(recipe(tmp_path, ""))
+    assert found == Recipe()
+    # What the paper states: K = 4, S = 5, two epochs, learned weights; the teacher is the gold one.
+    assert (found.retrieval.top_k, found.reasoning.max_steps, found.train.epochs) == (4, 5, 2)
+    assert (found.train.method, found.train.weighting) == ("steper", "learned")
+    assert (found.teacher.backend, found.student.backend) == ("gold", "local")
+
+
+@pytest.mark.parametrize("name", builtin_recipes())
+def test_every_builtin_recipe_loads_by_its_name(name: str) -> None:
+    assert load_recipe(name).name == name
+
+
+def test_the_demo_and_the_files_recipe_are_built_in() -> None:
+    assert {"demo", "files"} <= set(builtin_recipes())
+
+
+def test_a_file_sets_what_it_names_and_leaves_the_rest(tmp_path: Path) -> None:
+    found = load_recipe(recipe(tmp_path, 'name = "mine"\n[train]\nepochs = 7\nweights = [1.5, 1.0, 0.5]\n'))
+    assert (found.name, found.train.epochs, found.train.weights) == ("mine", 7, (1.5, 1.0, 0.5))
+    assert found.train.learning_rate == Recipe().train.learning_rate
+
+
+def test_overrides_are_typed_and_win_over_the_file(tmp_path: Path) -> None:
+    file = recipe(tmp_path, "[train]\nepochs = 7\nbatch_chains = 3\n")
+    found = load_recipe(
+        file,
+        [
+            "train.epochs=3",
+            "train.learning_rate=2e-5",
+            "train.seeds=[1, 2, 3]",
+            "train.gradient_checkpointing=true",
+            "reasoning.framework=rag",
+            'data.paths=["a b.json", "c.json"]',
+            "student.base_url=http://127.0.0.1:8000/v1",
+            "seed = 9",
+        ],
+    )
+    assert (found.train.epochs, found.train.batch_chains, found.train.learning_rate) == (3, 3, 2e-5)
+    assert (found.train.seeds, found.train.gradient_checkpointing) == ((1, 2, 3), True)
+    assert (found.reasoning.framework, found.data.paths) == ("rag", ("a b.json", "c.json"))
+    assert (found.student.base_url, found.seed) == ("http://127.0.0.1:8000/v1", 9)
+
+
+def test_the_last_of_two_overrides_holds(tmp_path: Path) -> None:
+    assert load_recipe(recipe(tmp_path, ""), ["train.epochs=3", "train.epochs=4"]).train.epochs == 4
+
+
+@pytest.mark.parametrize(
+    ("override", "unknown", "nearest"),
+    [
+        ("train.epoch=3", "train.epoch", "train.epochs"),
+        ("retrieval.topk=3", "retrieval.topk", "retrieval.top_k"),
+        ("trian.epochs=3", "trian", "train"),
+        ("worlds.pasages=30", "worlds.pasages", "worlds.passages"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_nearest_one(override: str, unknown: str, nearest: str) -> None:
+    assert f"unknown key {unknown!r}; did you mean {nearest!r}?" in fault("demo", override)
+
+
+def test_an_unknown_key_like_no_other_gets_no_suggestion() -> None:
+    assert fault("demo", "zzzzqqqq=1").endswith("unknown key 'zzzzqqqq'")
+
+
+@pytest.mark.parametrize(
+    ("override", "field", "given"),
+    [
+        ("train.epochs=many", "train.epochs", "'many'"),
+        ("train.epochs=0", "train.epochs", "0"),
+        ("retrieval.b=1.5", "retrieval.b", "1.5"),
+        ("reasoning.framework=cot", "reasoning.framework", "'cot'"),
+        ("train.weights=[1.0, 2.0]", "train.weights", "got"),
+        ("name=../run", "name", "'../run'"),
+        ("train.seeds=[]", "train.seeds", "got"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named_with_what_was_given(override: str, field: str, given: str) -> None:
+    message = fault("demo", override)
+    assert field in message and given in message
+
+
+def test_bad_toml_is_named_with_its_position(tmp_path: Path) -> None:
+    file = recipe(tmp_path, "[train]\nepochs = = 3\n")
+    message = fault(file)
+    assert message.startswith(f"{file}: ") and "line 2" in message and "column" in message
+
+
+@pytest.mark.parametrize("override", ["train.epochs", "=3", "epochs"])
+def test_an_override_without_a_value_or_a_key_shows_how_to_write_one(override: str) -> None:
+    assert "write section.key=value" in fault("demo", override)
+
+
+def test_an_override_into_a_value_is_refused() -> None:
+    assert "'seed' is a value, not a section" in fault("demo", "seed=1", "seed.more=2")
+
+
+def test_an_unknown_recipe_lists_the_builtin_ones(tmp_path: Path) -> None:
+    message = fault(str(tmp_path / "none.toml"))
+    assert "neither a readable TOML file nor a built-in recipe" in message and ", ".join(builtin_recipes()) in message
+
+
+def test_vanilla_kd_with_learned_weights_is_refused_with_the_way_out() -> None:
+    assert "set weighting=uniform" in fault("demo", "train.method=vanilla-kd")
+    found = load_recipe("demo", ["train.method=vanilla-kd", "train.weighting=uniform"])
+    assert (found.train.method, found.train.weighting) == ("vanilla-kd", "uniform")
+
+
+def test_a_student_behind_a_server_is_refused() -> None:
+    assert "student.backend must be 'local'" in fault("demo", "student.backend=openai")

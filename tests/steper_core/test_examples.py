@@ -1,0 +1,162 @@
+"""From chains to rows of tokens: cumulative targets, what a length limit cuts, and the same tokens as at inference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steper_core.examples import Row, StepExample, encode_chains, split_rows, step_examples
+from steper_core.lm_local import LocalModel
+from steper_core.prompts import build_prompt
+from steper_core.records import Ability, Chain, Passage, Question, Retrieved, Step, StopReason, ability_of
+
+PASSAGES = [Passage.of(f"Title {n}", f"Text {n} é.") for n in range(4)]
+KNOWN = {passage.id: passage for passage in PASSAGES}
+QUESTION = Question(id="q", dataset="d", text="Who?", answer="Tiv")
+END = 0
+INIT, EXP, AGG = 0, 1, 2
+
+
+class ByteTokenizer:
+    """One token a byte, shifted by one so that 0 is the end."""
+
+    def __call__(self, text: str, *, add_special_tokens: bool) -> Any:
+        assert add_special_tokens is False
+        return type("Encoding", (), {"input_ids": [byte + 1 for byte in text.encode()]})
+
+
+def chain(*lines: str, passages: tuple[tuple[int, ...], ...] | None = None) -> Chain:
+    """A chain that writes these lines and at step n newly retrieves passages[n]; by default one passage a step."""
+    shown = passages or tuple((number,) for number in range(len(lines)))
+    steps = tuple(
+        Step(
+            number=number,
+            ability=ability_of(number, len(lines)),
+            query="?",
+            retrieved=tuple(
+                Retrieved(passage_id=PASSAGES[n].id, rank=rank, score=1.0) for rank, n in enumerate(new, start=1)
+            ),
+            rationale=line,
+            prompt_tokens=0,
+            output_tokens=0,
+            seconds=0.0,
+        )
+        for number, (line, new) in enumerate(zip(lines, shown, strict=True), start=1)
+    )
+    return Chain(question_id="q", steps=steps, answer="Tiv", stop_reason=StopReason.ANSWERED)
+
+
+def text_of(ids: list[int]) -> str:
+    return bytes(number - 1 for number in ids).decode()
+
+
+FOUR = ("One.", "Two.", "Three.", "So the answer is: Tiv")
+
+
+def test_targets_are_cumulative_and_prompts_hold_the_passages_so_far() -> None:
+    examples = step_examples(QUESTION, chain(*FOUR, passages=((1, 0), (2,), (), (3,))), KNOWN)
+    assert [example.ability for example in examples] == [
+        Ability.INITIALIZATION,
+        Ability.EXPANSION,
+        Ability.EXPANSION,
+        Ability.AGGREGATION,
+    ]
+    assert [example.target for example in examples] == [
+        "One.",
+        "One.\nTwo.",
+        "One.\nTwo.\nThree.",
+        "One.\nTwo.\nThree.\nSo the answer is: Tiv",
+    ]
+    order = [1, 0, 2, 3]
+    assert [example.prompt for example in examples] == [
+        build_prompt("Who?", [PASSAGES[n] for n in order[:count]]).context for count in (2, 3, 3, 4)
+    ]
+    assert {example.question_id for example in examples} == {"q"}
+
+
+def test_a_single_step_gives_one_aggregation_example() -> None:
+    (example,) = step_examples(QUESTION, chain(FOUR[-1]), KNOWN)
+    assert (example.ability, example.target) == (Ability.AGGREGATION, "So the answer is: Tiv")
+
+
+def test_vanilla_kd_is_the_aggregation_example_alone() -> None:
+    everything = step_examples(QUESTION, chain(*FOUR), KNOWN)
+    assert step_examples(QUESTION, chain(*FOUR), KNOWN, (Ability.AGGREGATION,)) == everything[-1:]
+
+
+def test_each_row_is_prompt_target_and_end_with_weights_that_sum_to_one() -> None:
+    examples = step_examples(QUESTION, chain(*FOUR), KNOWN)
+    found = encode_chains([examples], ByteTokenizer(), 10_000, END)
+    (rows,) = found.chains
+    assert (rows.question_id, found.examples, found.cut, found.left_out) == ("q", 4, 0, 0)
+    for row, example, ability in zip(rows.rows, examples, (INIT, EXP, EXP, AGG), strict=True):
+        length = len(example.target.encode()) + 1
+        assert row.ids[-1] == END and END not in row.ids[:-1]
+        assert text_of(row.ids[:-1]) == example.prompt + example.target
+        assert row.positions == list(range(len(row.ids) - length, len(row.ids)))
+        assert row.abilities == [ability] * length
+        assert row.weights == [1 / length] * length
+        assert sum(row.weights) == pytest.approx(1)
+
+
+def example(prompt: str, target: str) -> StepExample:
+    return StepExample("q", Ability.AGGREGATION, prompt, target)
+
+
+def test_a_long_prompt_loses_its_oldest_tokens_and_the_target_none() -> None:
+    # A target of 3 bytes and the end leave 6 of 10 tokens to the prompt.
+    found = encode_chains([[example("0123456789", "abc"), example("012345", "abc")]], ByteTokenizer(), 10, END)
+    cut, whole = found.chains[0].rows
+    assert text_of(cut.ids[:-1]) == "456789abc"
+    assert cut.positions == [6, 7, 8, 9]
+    assert text_of(whole.ids[:-1]) == "012345abc"
+    assert (found.examples, found.cut, found.left_out) == (2, 1, 0)
+
+
+def test_an_example_whose_target_fills_the_limit_is_left_out_and_counted() -> None:
+    chains = [[example("prompt", "12345678"), example("prompt", "123456789")], [example("prompt", "1234567890")], []]
+    found = encode_chains(chains, ByteTokenizer(), 10, END)
+    (rows,) = found.chains
+    assert [text_of(row.ids[:-1]) for row in rows.rows] == ["t12345678"]
+    assert (found.examples, found.cut, found.left_out) == (3, 1, 2)
+
+
+def test_training_sees_the_same_tokens_as_inference(tiny_model: Path) -> None:
+    model = LocalModel(tiny_model, device="cpu", dtype="float32", max_new_tokens=4)
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    examples = step_examples(QUESTION, chain(*FOUR), KNOWN)
+    (rows,) = encode_chains([examples], tokenizer, 10_000, tokenizer.eos_token_id).chains
+    for number, row in enumerate(rows.rows, start=1):
+        last = number == len(FOUR)
+        prompt = build_prompt("Who?", PASSAGES[:number], FOUR[: number - 1], force_answer=last)
+        seen = model._encode(prompt)
+        assert row.ids[: len(seen)] == seen
+        line = tokenizer.decode(row.ids[len(seen) : -1])
+        assert line == (" Tiv" if last else FOUR[number - 1])
+        assert row.ids[-1] == tokenizer.eos_token_id
+
+
+def row_of(length: int, name: int) -> Row:
+    return Row([name] * length, [length - 1], [AGG], [1.0])
+
+
+@given(st.lists(st.integers(1, 60), max_size=40), st.integers(1, 200))
+def test_split_rows_covers_each_row_once_within_the_limit(lengths: list[int], limit: int) -> None:
+    rows = [row_of(length, name) for name, length in enumerate(lengths)]
+    parts = split_rows(rows, limit)
+    assert sorted(row.ids[0] for part in parts for row in part) == list(range(len(rows)))
+    for part in parts:
+        assert part
+        assert len(part) == 1 or len(part) * max(len(row.ids) for row in part) <= limit
+
+
+def test_rows_of_similar_length_share_a_part() -> None:
+    parts = split_rows([row_of(length, 0) for length in (9, 1, 10, 2, 3)], 20)
+    # 1, 2 and 3 pad to 9 tokens together, 9 and 10 to 20.
+    assert [[len(row.ids) for row in part] for part in parts] == [[1, 2, 3], [9, 10]]

@@ -1,0 +1,268 @@
+"""A server's answers, good and bad, given by a real HTTP server on this machine."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import openai
+import pytest
+
+from steper_core.errors import UserError
+from steper_core.lm_server import ServerModel, connect
+from steper_core.prompts import Prompt, build_prompt
+from steper_core.writers import Completion
+
+KEY = "sk-secret-7f3a"
+Answer = tuple[int, Any]
+USAGE = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
+PROMPT = build_prompt("Who?", [], ["One."])
+FORCED = build_prompt("Who?", [], ["One."], force_answer=True)
+
+
+def chat(content: str | None, **more: Any) -> Answer:
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
+    return 200, {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]} | more
+
+
+def plain(text: str) -> Answer:
+    choice = {"index": 0, "finish_reason": "stop", "text": text, "logprobs": None}
+    return 200, {"id": "c", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
+
+
+def fault(status: int, message: str, code: str | None = None) -> Answer:
+    return status, {"error": {"message": message, "type": "error", "param": None, "code": code}}
+
+
+@dataclass
+class Server:
+    """What a server was asked, and the function that answers."""
+
+    url: str
+    answer: Callable[[dict[str, Any]], Answer] = lambda body: chat("Fine.")
+    asked: list[tuple[str, str | None, dict[str, Any]]] = field(default_factory=list)
+
+    def gives(self, *answers: Answer) -> Server:
+        """Give these answers one after the other, the last for ever."""
+        left = list(answers)
+        self.answer = lambda body: left.pop(0) if len(left) > 1 else left[0]
+        return self
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            state.asked.append((self.path, self.headers["Authorization"], body))
+            status, content = state.answer(body)
+            data = json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.send_header("retry-after-ms", "1")
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state = Server(f"http://127.0.0.1:{http.server_port}/v1")
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield state
+    http.shutdown()
+    thread.join()
+    http.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+
+
+def asked(server: Server, prompt: Prompt = PROMPT, **settings: Any) -> Completion:
+    model = ServerModel("m", base_url=server.url, **settings)
+    (found,) = model.complete([prompt], [3])
+    return found
+
+
+def refusal(model: ServerModel) -> str:
+    with pytest.raises(UserError) as caught:
+        model.complete([PROMPT], [0])
+    assert KEY not in str(caught.value) and len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def test_a_chat_server_is_asked_with_the_prompt_the_settings_and_the_key(server: Server) -> None:
+    server.gives(chat("Tiv is a lake.", usage=USAGE))
+    model = ServerModel("big-model", base_url=server.url, max_new_tokens=9, temperature=0.5)
+    (found,) = model.complete([PROMPT], [2**62 + 5])
+    assert (found.text, found.prompt_tokens, found.output_tokens, found.problem) == ("Tiv is a lake.", 11, 5, None)
+    assert found.seconds > 0
+    ((path, authorization, body),) = server.asked
+    assert (path, authorization) == ("/v1/chat/completions", f"Bearer {KEY}")
+    (message,) = body.pop("messages")
+    assert message["role"] == "user" and message["content"].endswith("\n\n" + PROMPT.text)
+    # Servers take seeds of 31 bits: 2 ** 62 + 5 keeps its lowest.
+    assert body == {"model": "big-model", "max_tokens": 9, "temperature": 0.5, "seed": 5}
+
+
+def test_a_plain_server_is_given_the_bare_prompt_and_stops_at_a_line_break(server: Server) -> None:
+    server.gives(plain(" Tiv"))
+    assert asked(server, FORCED, endpoint="completions").text == "Tiv"
+    ((path, _, body),) = server.asked
+    assert path == "/v1/completions"
+    assert body == {
+        "model": "m",
+        "prompt": FORCED.text,
+        "max_tokens": 64,
+        "temperature": 0.0,
+        "seed": 3,
+        "stop": ["\n"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("prompt", "content", "text"),
+    [
+        (PROMPT, "One fact.\nTwo facts.\nSo the answer is: x", "One fact."),
+        (PROMPT, "\n\n  \n One fact.\n", "One fact."),
+        (PROMPT, "So the answer is: Tiv", "So the answer is: Tiv"),
+        (PROMPT, "", ""),
+        (PROMPT, "\n \n", ""),
+        (FORCED, "Tiv", "Tiv"),
+        # The words that the line already begins with are not repeated.
+        (FORCED, "So the answer is: Tiv", "Tiv"),
+        (FORCED, "\nso the ANSWER is:Tiv\nmore", "Tiv"),
+        (FORCED, "Well. So the answer is: Tiv", "Well. So the answer is: Tiv"),
+    ],
+)
+def test_the_first_line_with_text_is_taken(server: Server, prompt: Prompt, content: str, text: str) -> None:
+    found = asked(server.gives(chat(content)), prompt)
+    assert (found.text, found.prompt_tokens, found.output_tokens, found.problem) == (text, 0, 0, None)
+
+
+@pytest.mark.parametrize("answer", [chat(None), chat(None, usage=USAGE), chat("unread", choices=[])])
+def test_no_content_is_a_refusal_whose_tokens_count(server: Server, answer: Answer) -> None:
+    found = asked(server.gives(answer))
+    assert (found.text, found.problem) == ("", "refused")
+    assert found.prompt_tokens == (11 if "usage" in answer[1] else 0)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_server_is_asked_again(server: Server, status: int) -> None:
+    server.gives(fault(status, "slow down"), fault(status, "slow down"), chat("Fine."))
+    assert asked(server).text == "Fine."
+    assert len(server.asked) == 3
+
+
+def test_a_server_that_stays_busy_is_an_error(server: Server) -> None:
+    server.gives(fault(429, "slow down"))
+    client = openai.OpenAI(base_url=server.url, api_key=KEY, max_retries=1)
+    assert "429 RateLimitError" in refusal(ServerModel("m", client=client))
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (fault(401, f"Incorrect API key provided: {KEY}", "invalid_api_key"), "401 AuthenticationError"),
+        (fault(403, f"Key {KEY} may not"), "403 PermissionDeniedError"),
+        (fault(404, "The model m does not exist", "model_not_found"), "404 NotFoundError"),
+        (fault(400, "temperature must be positive"), "400 BadRequestError"),
+    ],
+)
+def test_a_refused_request_names_server_model_and_status_but_no_key(server: Server, answer: Answer, named: str) -> None:
+    message = refusal(ServerModel("my-model", base_url=server.gives(answer).url))
+    assert server.url in message and "'my-model'" in message and named in message
+    assert "repeat the command to go on" in message
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        fault(400, "Please reduce the length.", "context_length_exceeded"),
+        fault(400, "This model's maximum context length is 4096 tokens."),
+    ],
+)
+def test_a_prompt_beyond_the_context_is_reported_for_itself_alone(server: Server, answer: Answer) -> None:
+    server.answer = lambda body: answer if "long" in body["messages"][0]["content"] else chat("Fine.")
+    model = ServerModel("m", base_url=server.url)
+    found = model.complete([Prompt("a long one"), Prompt("short")], [0, 0])
+    assert [(each.text, each.problem) for each in found] == [("", "too_long"), ("Fine.", None)]
+
+
+def test_a_server_that_is_not_running_is_an_error() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    client = openai.OpenAI(base_url=url, api_key=KEY, max_retries=0)
+    message = refusal(ServerModel("m", client=client))
+    assert url in message and "is the server running?" in message
+
+
+def test_requests_run_at_once_and_their_answers_keep_the_order(server: Server) -> None:
+    together = threading.Barrier(4)
+    first_last = threading.Event()
+
+    def answer(body: dict[str, Any]) -> Answer:
+        together.wait(timeout=20)  # goes on only once four requests are here
+        number = int(body["messages"][0]["content"].rpartition("#")[2])
+        if number % 4 == 0:
+            first_last.wait(timeout=0.2)  # so the first of four is answered after the others
+        return chat(f"line {number}")
+
+    server.answer = answer
+    model = ServerModel("m", base_url=server.url, concurrency=4)
+    found = model.complete([Prompt(f"#{number}") for number in range(8)], [0] * 8)
+    assert [each.text for each in found] == [f"line {number}" for number in range(8)]
+
+
+def test_no_more_requests_run_at_once_than_asked_for(server: Server) -> None:
+    lock, running, most = threading.Lock(), 0, 0
+
+    def answer(body: dict[str, Any]) -> Answer:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        threading.Event().wait(0.01)
+        with lock:
+            running -= 1
+        return chat("Fine.")
+
+    server.answer = answer
+    ServerModel("m", base_url=server.url, concurrency=2).complete([PROMPT] * 9, [0] * 9)
+    assert most == 2 and len(server.asked) == 9
+
+
+def test_no_prompt_asks_nothing(server: Server) -> None:
+    assert ServerModel("m", base_url=server.url).complete([], []) == []
+    assert server.asked == []
+
+
+def test_without_a_key_and_an_address_there_is_no_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    with pytest.raises(UserError, match="set OPENAI_API_KEY, or give the base_url"):
+        connect(None)
+
+
+def test_a_server_of_ones_own_needs_no_key(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    assert asked(server).text == "Fine."
+    assert server.asked[0][1] == "Bearer none"
+
+
+def test_the_address_may_come_from_the_environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    (found,) = ServerModel("m").complete([PROMPT], [0])
+    assert found.text == "Fine."

@@ -1,0 +1,232 @@
+"""The run directory: finishing, failing, resuming, one holder at a time, and refusing what is no such run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steper_core.errors import UserError
+from steper_core.records import Ability, Chain, Passage, Question, Retrieved, Score, Step, StopReason
+from steper_core.rundir import Figure, Rejection, RunDir, RunKind, RunStatus, TrainPoint, digest_of, open_run
+
+CONFIG: dict[str, Any] = {"data": {"paths": ["a.json"], "seed": 1}, "top_k": 4}
+HOLDER = """
+import sys, time
+from pathlib import Path
+from steper_core.rundir import RunKind, open_run
+with open_run(Path(sys.argv[1]), kind=RunKind.COLLECT, config={"k": 1}, dataset="d", model="m") as run:
+    run.update(counts={"seen": 1})
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def opened(path: Path, config: dict[str, Any] = CONFIG) -> AbstractContextManager[RunDir]:
+    return open_run(path, kind=RunKind.COLLECT, config=config, dataset="d", model="m", seed=7, command="steper collect")
+
+
+@contextmanager
+def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the run at `path`; it is killed at the end."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def chain(question_id: str = "q") -> Chain:
+    step = Step(
+        number=1,
+        ability=Ability.AGGREGATION,
+        query="?",
+        retrieved=(Retrieved(passage_id="p", rank=1, score=0.5),),
+        rationale="So the answer is: \u2028x",
+        prompt_tokens=3,
+        output_tokens=2,
+        seconds=0.1,
+    )
+    return Chain(question_id=question_id, steps=(step,), answer="x", stop_reason=StopReason.FORCED)
+
+
+def test_a_run_is_running_while_held_and_finished_after(tmp_path: Path) -> None:
+    with opened(tmp_path / "r") as run:
+        assert run.info.status is RunStatus.RUNNING
+        assert run.info.finished is None
+    info = RunDir(tmp_path / "r").info
+    assert info.status is RunStatus.FINISHED
+    assert (info.name, info.kind, info.dataset, info.model, info.seed) == ("r", RunKind.COLLECT, "d", "m", 7)
+    assert (info.config, info.digest, info.command) == (CONFIG, digest_of(CONFIG), "steper collect")
+    assert info.versions["python"].startswith("3.") and info.hardware["cores"] == os.cpu_count()
+    assert info.finished is not None and info.finished >= info.started
+    assert 0 <= info.seconds < 60
+
+
+def test_everything_appended_comes_back(tmp_path: Path) -> None:
+    passages = [Passage.of("t", "x"), Passage.of("t", "y")]
+    question = Question(id="q", dataset="d", text="?", answer="x")
+    scores = [Score(question_id="q", name="em", value=None, reason="why", evaluator="e", version="1")]
+    point = TrainPoint(step=1, epoch=0.5, losses={"aggregation": 2.0})
+    with opened(tmp_path / "r") as run:
+        run.write_questions([question])
+        run.append_passages(passages)
+        run.append_chains([chain("a"), chain("b")])
+        run.append_rejected([Rejection(reason="no answer", chain=chain())])
+        run.append_scores(scores)
+        run.append_train_point(point)
+        run.update(figures={"em": Figure(mean=0.5, low=0.1, high=0.9, n=2, unscored=1)})
+    read = RunDir(tmp_path / "r")
+    assert list(read.questions()) == [question]
+    assert list(read.passages()) == passages
+    assert list(read.chains()) == [chain("a"), chain("b")]
+    assert list(read.rejected()) == [Rejection(reason="no answer", chain=chain())]
+    assert list(read.scores()) == scores
+    assert list(read.train_points()) == [point]
+    assert read.info.figures["em"].unscored == 1
+
+
+def test_questions_are_written_once(tmp_path: Path) -> None:
+    first = Question(id="1", dataset="d", text="?", answer="x")
+    with opened(tmp_path / "r") as run:
+        run.write_questions([first])
+        run.write_questions([first.model_copy(update={"id": "2"})])
+    assert [question.id for question in run.questions()] == ["1"]
+
+
+def test_an_unknown_field_of_run_json_is_not_taken_in(tmp_path: Path) -> None:
+    with opened(tmp_path / "r") as run, pytest.raises(ValueError, match="colour"):
+        run.update(colour="red")
+
+
+def test_each_passage_is_written_once_also_after_reopening(tmp_path: Path) -> None:
+    a, b, c = (Passage.of("t", text) for text in "abc")
+    with pytest.raises(RuntimeError), opened(tmp_path / "r") as run:
+        run.append_passages([a, b, a])
+        run.append_passages([b])
+        raise RuntimeError
+    with opened(tmp_path / "r") as run:
+        run.append_passages([c, a, b])
+    assert list(run.passages()) == [a, b, c]
+
+
+def test_a_changed_config_is_refused_and_the_changed_keys_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), opened(tmp_path / "r"):
+        raise RuntimeError
+    changed = {"data": {"paths": ["a.json"], "seed": 2}, "top_k": 4, "window": 8}
+    with pytest.raises(UserError, match=r"changed: data\.seed, window\)") as caught, opened(tmp_path / "r", changed):
+        pytest.fail("opened with another config")
+    assert "give the new run another name" in str(caught.value)
+    assert RunDir(tmp_path / "r").info.config == CONFIG
+
+
+def test_the_order_of_config_keys_is_no_change(tmp_path: Path) -> None:
+    with opened(tmp_path / "r") as run:
+        uid = run.info.uid
+    with opened(tmp_path / "r", dict(reversed(CONFIG.items()))) as run:
+        assert run.info.uid == uid
+
+
+def test_a_finished_run_is_reopened_unchanged(tmp_path: Path) -> None:
+    with opened(tmp_path / "r"):
+        pass
+    before = (tmp_path / "r" / "run.json").read_bytes()
+    with opened(tmp_path / "r") as run:
+        assert run.info.status is RunStatus.FINISHED
+    with pytest.raises(RuntimeError), opened(tmp_path / "r"):
+        raise RuntimeError("after the end")
+    assert (tmp_path / "r" / "run.json").read_bytes() == before
+
+
+def test_an_exception_marks_the_run_failed_and_seconds_add_up_over_resumes(tmp_path: Path) -> None:
+    with pytest.raises(ValueError), opened(tmp_path / "r") as run:
+        time.sleep(0.05)
+        raise ValueError("first line\nsecond line")
+    failed = run.info
+    assert (failed.status, failed.error) == (RunStatus.FAILED, "ValueError: first line")
+    assert failed.seconds >= 0.05
+    with opened(tmp_path / "r") as run:
+        assert (run.info.status, run.info.error) == (RunStatus.RUNNING, None)
+        time.sleep(0.05)
+    finished = run.info
+    assert (finished.status, finished.uid, finished.started) == (RunStatus.FINISHED, failed.uid, failed.started)
+    assert finished.seconds >= failed.seconds + 0.05
+
+
+def test_an_interrupt_leaves_the_run_to_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), opened(tmp_path / "r") as run:
+        run.append_chains([chain("a")])
+        raise KeyboardInterrupt
+    assert (run.info.status, run.info.error) == (RunStatus.INTERRUPTED, None)
+    with opened(tmp_path / "r") as run:
+        assert [each.question_id for each in run.chains()] == ["a"]
+    assert run.info.status is RunStatus.FINISHED
+
+
+def test_a_second_process_is_refused_while_one_holds_the_run(tmp_path: Path) -> None:
+    with holder(tmp_path / "r"):
+        assert RunDir(tmp_path / "r").info.status is RunStatus.RUNNING
+        with pytest.raises(UserError, match="another process is working on this run"), opened(tmp_path / "r", {"k": 1}):
+            pytest.fail("opened a held run")
+        assert RunDir(tmp_path / "r").info.status is RunStatus.RUNNING
+
+
+def test_a_killed_process_leaves_an_interrupted_run_that_resumes(tmp_path: Path) -> None:
+    path = tmp_path / "r"
+    with holder(path) as process:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        assert process.returncode == -signal.SIGKILL
+    killed = RunDir(path).info
+    assert killed.status is RunStatus.INTERRUPTED
+    assert killed.counts == {"seen": 1}
+    with (path / "chains.jsonl").open("w") as file:
+        file.write(chain("a").model_dump_json() + "\n" + chain("b").model_dump_json()[:30])
+    with opened(path, {"k": 1}) as run:
+        assert run.info.uid == killed.uid
+        assert run.info.status is RunStatus.RUNNING
+        run.append_chains([chain("b")])
+    assert [each.question_id for each in run.chains()] == ["a", "b"]
+    assert run.info.status is RunStatus.FINISHED
+
+
+def spoil_format(text: str) -> str:
+    return json.dumps(json.loads(text) | {"format": 2})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (spoil_format, "field 'format': Input should be 1"),
+        (lambda text: text[:40], "Invalid JSON"),
+        (lambda text: "{}", "field 'uid': Field required"),
+    ],
+)
+def test_a_run_json_that_cannot_be_read_is_named(tmp_path: Path, spoil: Callable[[str], str], named: str) -> None:
+    with opened(tmp_path / "r"):
+        pass
+    file = tmp_path / "r" / "run.json"
+    file.write_text(spoil(file.read_text("utf-8")), "utf-8")
+    with pytest.raises(UserError) as caught:
+        _ = RunDir(tmp_path / "r").info
+    assert str(file) in str(caught.value) and named in str(caught.value)
+
+
+def test_a_folder_without_run_json_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is no run directory: it holds no run\.json"):
+        _ = RunDir(tmp_path).info
+    with pytest.raises(UserError, match="is no run directory"):
+        _ = RunDir(tmp_path / "missing").info
