@@ -37,7 +37,10 @@ class RowCounts:
 
 @dataclasses.dataclass(frozen=True)
 class IngestResult:
-    """What reading a run directory did. `notes` are lines on what was left out; `changed` is False if nothing new."""
+    """What reading a run directory did. `changed` is False if it held nothing new.
+
+    `notes` are lines on what was left out; a directory that stands as it was last read is not read again and has none.
+    """
 
     run: str
     run_id: int

@@ -22,7 +22,12 @@ _FOLDER = Path(__file__).parent / "migrations"
 _POSTGRESQL_LOCK = 5783_401
 
 
-def migrate(engine: Engine, name: str, target: str = "head") -> None:
+def is_current(connection: Connection) -> bool:
+    """Whether there is nothing to migrate."""
+    return schema_revision(connection) == ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def migrate(engine: Engine, name: str) -> None:
     """Upgrade the database of `engine`, whose connections must not enforce foreign keys (SQLite).
 
     With them enforced, the copying of a table that batch migrations do would empty the tables that refer to it.
@@ -32,16 +37,15 @@ def migrate(engine: Engine, name: str, target: str = "head") -> None:
     """
     config = _config()
     scripts = ScriptDirectory.from_config(config)
-    wanted = scripts.get_current_head() if target == "head" else target
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_POSTGRESQL_LOCK)))
         current = schema_revision(connection)
-        if current == wanted:
+        if current == scripts.get_current_head():
             return
         _check_ours(connection, scripts, current, name)
         config.attributes["connection"] = connection
-        command.upgrade(config, target)
+        command.upgrade(config, "head")
         _check_references(connection)
 
 

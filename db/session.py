@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
-from db.migrate import migrate
+from db.migrate import is_current, migrate
 from steper_core.errors import UserError
 
 DEFAULT_URL = "sqlite:///runs/steper.db"
@@ -33,22 +33,28 @@ _CACHE_KIB = 65536
 def open_database(url: str | None = None) -> Engine:
     """Open a database (DEFAULT_URL if None), creating it and bringing its tables up to date where that is due.
 
-    `url` is any SQLAlchemy URL, for example sqlite:///runs/steper.db or postgresql://user:password@host/name.
+    `url` is one as SQLAlchemy reads it: sqlite:///FILE (four slashes for an absolute path) or
+    postgresql://USER:PASSWORD@HOST/NAME.
 
     Raises:
-        UserError: the URL cannot be read, its file or server cannot be used, it holds something else, or it was
-            written by a newer version. Passwords never stand in the message.
+        UserError: the URL cannot be read or names another kind of database, its file or server cannot be used, it
+            holds something else, or it was written by a newer version. Passwords never stand in the message.
     """
     target = _parse(DEFAULT_URL if url is None else url)
     name = describe(target)
     try:
         _make_folder(target)
-        migrating = _engine(target, foreign_keys=False)
-        try:
-            migrate(migrating, name)
-        finally:
-            migrating.dispose()
-        return _engine(target, foreign_keys=True)
+        engine = _engine(target, foreign_keys=True)
+        # Looked at first without a lock: opening does not wait for a long ingest.
+        with reading(engine) as connection:
+            current = is_current(connection)
+        if not current:
+            migrating = _engine(target, foreign_keys=False)
+            try:
+                migrate(migrating, name)
+            finally:
+                migrating.dispose()
+        return engine
     except ModuleNotFoundError as error:
         raise UserError(
             f"{name}: the driver {error.name!r} is missing; install it (pip install {error.name})"

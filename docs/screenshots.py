@@ -84,6 +84,7 @@ def settle(page: Page) -> None:
     """Wait until the page is drawn."""
     page.wait_for_selector("h2")
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    page.wait_for_function("() => !document.querySelector('[data-testid=stSkeleton]')")
     page.wait_for_timeout(700)
 
 

@@ -64,7 +64,7 @@ def parse_line(text: str) -> tuple[str, str | None]:
 
     Only the first line counts. The answer is None on a line without the flag, and loses a closing full stop.
     """
-    line = " ".join(text.split("\n", 1)[0].split())
+    line = one_line(text.split("\n", 1)[0])
     place = line.casefold().find(ANSWER_FLAG.casefold())
     if place < 0:
         return line, None
@@ -79,5 +79,8 @@ def _context(question: str, passages: Sequence[Passage]) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text with every run of white space, line breaks included, as one space."""
-    return " ".join(text.split())
+    """The text with every run of white space, line breaks included, as one space.
+
+    Lone surrogates, which a server's JSON can hold and no file can, become question marks.
+    """
+    return " ".join(text.split()).encode("utf-8", "replace").decode("utf-8")

@@ -136,7 +136,7 @@ class RunDir:
         """
         file = self.path / "run.json"
         try:
-            info = RunInfo.model_validate_json(file.read_text("utf-8"))
+            info = RunInfo.model_validate_json(file.read_bytes())
         except FileNotFoundError as error:
             raise UserError(f"{self.path} is no run directory: it holds no run.json") from error
         except ValidationError as error:

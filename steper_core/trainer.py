@@ -140,6 +140,7 @@ class StepTrainer(Trainer):
         for part in split_rows(rows, self._forward_tokens):
             found = token_losses(self.model_wrapped, part, self.args.device)
             losses += ability_losses(*found, len(chains)).cpu()
+        require_finite(losses, self.state.global_step)
         present = {ability for row in rows for ability in row.abilities}
         self._run.append_train_point(
             TrainPoint(
@@ -171,11 +172,7 @@ class _AfterStep(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         meter = self._trainer.meter
         self._trainer.meter = _Meter()
-        if not torch.isfinite(meter.losses).all():
-            raise UserError(
-                f"the loss is no number at step {state.global_step}; checkpoints before it are whole. "
-                "Try a lower train.learning_rate, or train.dtype=float32"
-            )
+        require_finite(meter.losses, state.global_step)
         if isinstance(self._trainer.weighting, LearnedWeighting):
             self._trainer.weighting.clamp()
         if state.is_world_process_zero:
@@ -248,6 +245,15 @@ def train_student(
     }
     peak = peak_memory_bytes(chosen)
     return facts if peak is None else {**facts, "peak_memory_bytes": float(peak)}
+
+
+def require_finite(losses: Tensor, step: int) -> None:
+    """Raise a UserError if a loss is infinite or no number."""
+    if not torch.isfinite(losses).all():
+        raise UserError(
+            f"the loss is no number at step {step}; checkpoints before it are whole. "
+            "Try a lower train.learning_rate, or train.dtype=float32"
+        )
 
 
 def rows_of(chains: Sequence[ChainRows]) -> list[Row]:

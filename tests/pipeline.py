@@ -39,5 +39,10 @@ def environment(runs: Path) -> dict[str, str]:
 def run_demo(runs: Path, model: Path, *more: str) -> subprocess.CompletedProcess[str]:
     """Run the demo to its end."""
     return subprocess.run(
-        demo_command(runs, model, *more), env=environment(runs), capture_output=True, text=True, timeout=300, check=False
+        demo_command(runs, model, *more),
+        env=environment(runs),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )

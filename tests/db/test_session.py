@@ -202,6 +202,12 @@ def test_a_reader_does_not_wait_for_a_writer(engine: sa.Engine) -> None:
             assert reader.execute(sa.select(RevisionRow.number)).scalar_one() == 0
 
 
+def test_opening_does_not_wait_for_a_writer(url: str, engine: sa.Engine) -> None:
+    with writing(engine) as writer:
+        writer.execute(sa.update(RevisionRow).values(number=7))
+        open_database(url).dispose()
+
+
 def test_an_exception_undoes_what_was_written(engine: sa.Engine) -> None:
     with pytest.raises(RuntimeError), writing(engine) as connection:
         connection.execute(sa.update(RevisionRow).values(number=7))

@@ -182,9 +182,9 @@ def test_the_best_checkpoint_of_a_finished_training_is_taken(tiny_model: Path, t
 
 
 def test_a_run_that_has_not_finished_has_no_best_checkpoint(tmp_path: Path) -> None:
-    with open_run(tmp_path / "r", kind=RunKind.TRAIN, config={}, dataset="d", model="m") as run:
-        with pytest.raises(UserError, match=r"is no finished training run \(train, running\)"):
-            best_checkpoint(run)
+    training = open_run(tmp_path / "r", kind=RunKind.TRAIN, config={}, dataset="d", model="m")
+    with training as run, pytest.raises(UserError, match=r"is no finished training run \(train, running\)"):
+        best_checkpoint(run)
     with pytest.raises(RuntimeError), open_run(tmp_path / "f", kind=RunKind.TRAIN, config={}, dataset="d", model="m"):
         raise RuntimeError
     with pytest.raises(UserError, match=r"\(train, failed\)"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -212,13 +213,12 @@ def test_a_server_that_is_not_running_is_an_error() -> None:
 
 def test_requests_run_at_once_and_their_answers_keep_the_order(server: Server) -> None:
     together = threading.Barrier(4)
-    first_last = threading.Event()
 
     def answer(body: dict[str, Any]) -> Answer:
         together.wait(timeout=20)  # goes on only once four requests are here
         number = int(body["messages"][0]["content"].rpartition("#")[2])
         if number % 4 == 0:
-            first_last.wait(timeout=0.2)  # so the first of four is answered after the others
+            time.sleep(0.2)  # so the first of four is answered after the others
         return chat(f"line {number}")
 
     server.answer = answer
@@ -235,14 +235,14 @@ def test_no_more_requests_run_at_once_than_asked_for(server: Server) -> None:
         with lock:
             running += 1
             most = max(most, running)
-        threading.Event().wait(0.01)
+        time.sleep(0.01)
         with lock:
             running -= 1
         return chat("Fine.")
 
     server.answer = answer
     ServerModel("m", base_url=server.url, concurrency=2).complete([PROMPT] * 9, [0] * 9)
-    assert most == 2 and len(server.asked) == 9
+    assert most <= 2 and len(server.asked) == 9
 
 
 def test_no_prompt_asks_nothing(server: Server) -> None:
