@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipeline import run_demo
+
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -36,3 +38,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def whole_demo(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """An uninterrupted demo with the tiny model: its runs folder and what it printed."""
+    runs = tmp_path_factory.mktemp("whole") / "runs"
+    result = run_demo(runs, tiny_model)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return runs, result.stdout

@@ -1,4 +1,4 @@
-"""The whole path with a tiny model: everything is stored and scored, and a kill at any moment loses and doubles nothing."""
+"""The whole path with a tiny model: all is stored and scored, and a kill at any moment loses and doubles nothing."""
 
 from __future__ import annotations
 
@@ -27,15 +27,6 @@ EVALUATIONS = {
 OTHERS = {"demo-teacher", "demo-vanilla-kd-s0", "demo-steper-s0"}
 
 
-@pytest.fixture(scope="module")
-def whole(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """An uninterrupted demo: its runs folder and what it printed."""
-    runs = tmp_path_factory.mktemp("whole") / "runs"
-    result = run_demo(runs, tiny_model)
-    assert result.returncode == 0, result.stderr[-3000:]
-    return runs, result.stdout
-
-
 def chains(runs: Path, name: str) -> dict[str, Any]:
     """The chains of a run by question, without the seconds, which differ from run to run."""
     found: dict[str, Any] = {}
@@ -48,8 +39,8 @@ def chains(runs: Path, name: str) -> dict[str, Any]:
     return found
 
 
-def test_all_systems_are_evaluated_scored_and_stored(whole: tuple[Path, str]) -> None:
-    runs, printed = whole
+def test_all_systems_are_evaluated_scored_and_stored(whole_demo: tuple[Path, str]) -> None:
+    runs, printed = whole_demo
     with_names = {run.name: run for run in list_runs(open_database(f"sqlite:///{runs / 'steper.db'}"), RunFilter())}
     assert set(with_names) == EVALUATIONS | OTHERS
     assert all(run.status == "finished" for run in with_names.values())
@@ -64,8 +55,8 @@ def test_all_systems_are_evaluated_scored_and_stored(whole: tuple[Path, str]) ->
         assert label in printed
 
 
-def test_training_is_logged_by_ability_with_sigma_only_where_it_is_learned(whole: tuple[Path, str]) -> None:
-    runs, _ = whole
+def test_training_is_logged_by_ability_with_sigma_only_where_it_is_learned(whole_demo: tuple[Path, str]) -> None:
+    runs, _ = whole_demo
     engine = open_database(f"sqlite:///{runs / 'steper.db'}")
     ids = {run.name: run.id for run in list_runs(engine, RunFilter())}
     steper = train_points(engine, ids["demo-steper-s0"])
@@ -77,16 +68,16 @@ def test_training_is_logged_by_ability_with_sigma_only_where_it_is_learned(whole
     assert any(point.held_out for point in steper)
 
 
-def test_repeating_a_finished_demo_computes_nothing_again(whole: tuple[Path, str], tiny_model: Path) -> None:
-    runs, _ = whole
+def test_repeating_a_finished_demo_computes_nothing_again(whole_demo: tuple[Path, str], tiny_model: Path) -> None:
+    runs, _ = whole_demo
     before = {file: file.stat().st_mtime_ns for file in runs.glob("*/*.jsonl")}
     result = run_demo(runs, tiny_model)
     assert result.returncode == 0
     assert {file: file.stat().st_mtime_ns for file in runs.glob("*/*.jsonl")} == before
 
 
-def test_other_settings_under_the_same_name_are_refused(whole: tuple[Path, str], tiny_model: Path) -> None:
-    runs, _ = whole
+def test_other_settings_under_the_same_name_are_refused(whole_demo: tuple[Path, str], tiny_model: Path) -> None:
+    runs, _ = whole_demo
     result = run_demo(runs, tiny_model, "retrieval.top_k=3")
     assert result.returncode == 2
     assert "retrieval.top_k" in result.stderr
@@ -102,7 +93,7 @@ def test_other_settings_under_the_same_name_are_refused(whole: tuple[Path, str],
     ],
 )
 def test_a_killed_demo_continues_without_loss_or_doubling(
-    whole: tuple[Path, str], tiny_model: Path, tmp_path: Path, name: str, file: str, lines: int
+    whole_demo: tuple[Path, str], tiny_model: Path, tmp_path: Path, name: str, file: str, lines: int
 ) -> None:
     runs = tmp_path / "runs"
     kill_when(runs, tiny_model, lambda: count_lines(runs / name / file) >= lines)
@@ -114,9 +105,9 @@ def test_a_killed_demo_continues_without_loss_or_doubling(
     assert result.returncode == 0, result.stderr[-3000:]
     for other in EVALUATIONS | {"demo-teacher"}:
         if "-s0" not in other or name in {"demo-eval-base", "demo-teacher", "demo-eval-steper-s0"}:
-            assert chains(runs, other) == chains(whole[0], other)
+            assert chains(runs, other) == chains(whole_demo[0], other)
         else:
-            assert set(chains(runs, other)) == set(chains(whole[0], other))
+            assert set(chains(runs, other)) == set(chains(whole_demo[0], other))
 
 
 def kill_when(runs: Path, model: Path, due: Callable[[], bool]) -> None:

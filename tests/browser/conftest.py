@@ -35,7 +35,8 @@ PATIENCE = 20_000
 def chromium() -> Iterator[Browser]:
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
-        pytest.skip("no chromium on PATH: install Debian's package chromium to run the browser tests")
+        absent = "no chromium on PATH: install Debian's package chromium to run the browser tests"
+        pytest.fail(absent) if os.environ.get("STEPER_REQUIRE_BROWSER") else pytest.skip(absent)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
         yield browser

@@ -44,10 +44,10 @@ def test_the_documented_format_becomes_a_chain(tmp_path: Path) -> None:
     assert chain.passage_ids == tuple(passage.id for passage in passages)
 
 
-def test_the_default_query_is_the_question_and_then_the_last_line(tmp_path: Path) -> None:
-    steps = [step("One."), step(""), step("Three.", query="mine"), step("")]
+def test_the_default_query_is_the_question_and_then_the_last_line_that_says_anything(tmp_path: Path) -> None:
+    steps = [step("One."), step(""), step(""), step("Four.", query="mine"), step("")]
     (chain,) = read_chains(written(tmp_path, row("q1", "Tiv", *steps)), QUESTIONS).chains
-    assert [each.query for each in chain.steps] == ["What is q1?", "One.", "mine", "Three."]
+    assert [each.query for each in chain.steps] == ["What is q1?", "One.", "One.", "mine", "Four."]
 
 
 def test_the_last_line_becomes_the_answer_line_whatever_it_said(tmp_path: Path) -> None:

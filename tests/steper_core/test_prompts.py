@@ -96,6 +96,12 @@ def test_hostile_text_is_brought_to_one_line(text: str) -> None:
     assert found.replace(" ", "") == "".join(text.split())
 
 
+def test_lone_surrogates_become_question_marks() -> None:
+    # A server's JSON can hold half of an emoji; no file can.
+    assert one_line("half \ud83d of it") == "half ? of it"
+    assert parse_line("So the answer is: \udc00x") == ("So the answer is: ?x", "?x")
+
+
 @given(st.text())
 def test_a_parsed_line_is_one_line_and_parses_to_itself(text: str) -> None:
     line, answer = parse_line(text)

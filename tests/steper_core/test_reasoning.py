@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pytest
 
@@ -121,15 +122,17 @@ def test_passages_are_appended_without_repeats_and_shown_in_that_order() -> None
     assert model.prompts[2].lines == "amber grove.\namber grove.\n"
 
 
-@pytest.mark.parametrize("problem", [StopReason.TOO_LONG, StopReason.REFUSED])
-def test_a_writer_with_a_problem_ends_the_chain_without_an_answer(problem: StopReason) -> None:
+@pytest.mark.parametrize(("problem", "stop"), [("too_long", StopReason.TOO_LONG), ("refused", StopReason.REFUSED)])
+def test_a_writer_with_a_problem_ends_the_chain_without_an_answer(
+    problem: Literal["too_long", "refused"], stop: StopReason
+) -> None:
     def answer(request: StepRequest) -> Completion:
         if request.question.id == "q0" and request.rationales:
-            return Completion("So the answer is: no", 3, 0, 0.0, problem=problem.value)
+            return Completion("So the answer is: no", 3, 0, 0.0, problem=problem)
         return Completion("So the answer is: x" if request.rationales else "birch.", 3, 2, 0.0)
 
     bad, good = run(Recorder(answer), questions=[question(0), question(1)])
-    assert (bad.question_id, bad.answer, bad.stop_reason) == ("q0", None, problem)
+    assert (bad.question_id, bad.answer, bad.stop_reason) == ("q0", None, stop)
     assert bad.rationales == ("birch.", "")
     assert (good.question_id, good.answer, good.stop_reason) == ("q1", "x", StopReason.ANSWERED)
 

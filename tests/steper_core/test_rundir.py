@@ -199,8 +199,9 @@ def test_a_killed_process_leaves_an_interrupted_run_that_resumes(tmp_path: Path)
         assert run.info.uid == killed.uid
         assert run.info.status is RunStatus.RUNNING
         run.append_chains([chain("b")])
-    assert [each.question_id for each in run.chains()] == ["a", "b"]
-    assert run.info.status is RunStatus.FINISHED
+    resumed = RunDir(path)
+    assert [each.question_id for each in resumed.chains()] == ["a", "b"]
+    assert resumed.info.status is RunStatus.FINISHED
 
 
 def spoil_format(text: str) -> str:
@@ -223,6 +224,12 @@ def test_a_run_json_that_cannot_be_read_is_named(tmp_path: Path, spoil: Callable
     with pytest.raises(UserError) as caught:
         _ = RunDir(tmp_path / "r").info
     assert str(file) in str(caught.value) and named in str(caught.value)
+
+
+def test_a_run_json_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=r"run\.json: Invalid JSON"):
+        _ = RunDir(tmp_path).info
 
 
 def test_a_folder_without_run_json_is_no_run(tmp_path: Path) -> None:
