@@ -20,8 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from steper_core.datasets import RowProblem
 from steper_core.errors import UserError
 from steper_core.jsonl import explain
-from steper_core.prompts import answer_line, one_line, parse_line
+from steper_core.prompts import answer_line, parse_line
 from steper_core.records import Chain, Passage, Question, Retrieved, Step, StopReason, ability_of
+from steper_core.texts import one_line
 
 
 class _ImportedPassage(BaseModel):
@@ -66,7 +67,7 @@ def read_chains(path: Path, questions: Mapping[str, Question]) -> ImportedChains
     passages: dict[str, Passage] = {}
     problems = []
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as text ({error})") from error
     for number, line in enumerate(lines, start=1):
@@ -78,13 +79,14 @@ def read_chains(path: Path, questions: Mapping[str, Question]) -> ImportedChains
                 raise UserError(f"question_id {row.question_id!r} is none of the training questions")
             if row.question_id in chains:
                 raise UserError(f"question_id {row.question_id!r} stands in an earlier row")
+            chain = _chain(row, questions[row.question_id], passages)
         except ValidationError as error:
             problems.append(RowProblem(str(path), number, explain(error)))
             continue
         except UserError as error:
             problems.append(RowProblem(str(path), number, str(error)))
             continue
-        chains[row.question_id] = _chain(row, questions[row.question_id], passages)
+        chains[row.question_id] = chain
     if not chains:
         first = f"; the first: {problems[0]}" if problems else ""
         raise UserError(f"{path} holds no usable chain ({len(problems)} rows at fault){first}")
@@ -92,15 +94,21 @@ def read_chains(path: Path, questions: Mapping[str, Question]) -> ImportedChains
 
 
 def _chain(row: _ImportedChain, question: Question, passages: dict[str, Passage]) -> Chain:
+    answer = parse_line(row.answer)[1] or one_line(row.answer)
+    if not answer:
+        raise UserError("field 'answer' is empty")
     steps: list[Step] = []
     query, seen = question.text, set[str]()
     for number, step in enumerate(row.steps, start=1):
-        shown = [Passage.of(passage.title, passage.text) for passage in step.passages]
+        shown = [Passage.of(one_line(passage.title), one_line(passage.text)) for passage in step.passages]
         fresh = [passage for passage in dict.fromkeys(shown) if passage.id not in seen]
         seen.update(passage.id for passage in fresh)
         passages.update((passage.id, passage) for passage in fresh)
         last = number == len(row.steps)
-        line = answer_line(one_line(row.answer)) if last else parse_line(one_line(step.rationale))[0]
+        line, early = parse_line(one_line(step.rationale))
+        if early is not None and not last:
+            raise UserError(f"step {number} of {len(row.steps)} already gives an answer; end the chain there")
+        line = answer_line(answer) if last else line
         steps.append(
             Step(
                 number=number,
@@ -116,6 +124,4 @@ def _chain(row: _ImportedChain, question: Question, passages: dict[str, Passage]
             )
         )
         query = line or query
-    return Chain(
-        question_id=question.id, steps=tuple(steps), answer=one_line(row.answer), stop_reason=StopReason.ANSWERED
-    )
+    return Chain(question_id=question.id, steps=tuple(steps), answer=answer, stop_reason=StopReason.ANSWERED)

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -19,6 +19,7 @@ from steper_core.errors import UserError
 from steper_core.worlds import WorldConfig
 
 Method = Literal["vanilla-kd", "steper"]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FrameworkName = Literal["ircot", "rag", "closed-book"]
 
 
@@ -44,7 +45,7 @@ class RetrievalSection(Section):
     """BM25 over title and text. `k1` and `b` are BM25's parameters (Lucene's variant)."""
 
     top_k: int = Field(4, ge=1, description="new passages a step (K in the paper)")
-    k1: float = Field(1.5, gt=0)
+    k1: float = Field(1.5, gt=0, allow_inf_nan=False)
     b: float = Field(0.75, ge=0, le=1)
 
 
@@ -84,7 +85,7 @@ class TrainSection(Section):
 
     method: Method = "steper"
     weighting: Literal["uniform", "fixed", "learned"] = "learned"
-    weights: tuple[float, float, float] = Field(
+    weights: tuple[Weight, Weight, Weight] = Field(
         (1.0, 1.0, 1.0), description="for weighting = fixed: initialization, expansion, aggregation"
     )
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="one run a seed")
@@ -192,9 +193,12 @@ def _explain(error: ValidationError) -> str:
     field = ".".join(path)
     if fault["type"] != "extra_forbidden":
         return f"{field}: {fault['msg']} (got {fault['input']!r})" if field else fault["msg"]
-    near = difflib.get_close_matches(field, list(_keys(Recipe)), n=1, cutoff=0.5)
-    known = difflib.get_close_matches(path[-1], [key.rpartition(".")[2] for key in _keys(Recipe)], n=1, cutoff=0.5)
-    hint = near or [key for key in _keys(Recipe) if known and key.endswith(known[0])]
+    keys = list(_keys(Recipe))
+    elsewhere = [key for key in keys if key.endswith(f".{path[-1]}")]
+    hint = elsewhere or difflib.get_close_matches(field, keys, n=1, cutoff=0.5)
+    if not hint:
+        near = difflib.get_close_matches(path[-1], [key.rpartition(".")[2] for key in keys], n=1, cutoff=0.5)
+        hint = [key for key in keys if near and key.endswith(near[0])]
     return f"unknown key {field!r}" + (f"; did you mean {hint[0]!r}?" if hint else "")
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TypeGuard
 
 from steper_core.errors import UserError
-from steper_core.readers import Reader, Row, RowError, match_key, one_line, recognise
+from steper_core.readers import Reader, Row, RowError, match_key, recognise
 from steper_core.records import Passage, Question
+from steper_core.texts import one_line
 
 HUB_PREFIX = "hub:"
 HUB_SYNTAX = "hub:<owner>/<name>:<config>:<split> (the config may be empty: hub:<owner>/<name>::<split>)"

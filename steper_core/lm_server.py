@@ -59,6 +59,10 @@ class ServerModel:
                 f"{self._client.base_url} refused a request for model {self._model!r}: "
                 f"{error.status_code} {type(error).__name__}; finished chains are kept, repeat the command to go on"
             ) from error
+        except (AttributeError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{self._client.base_url} did not answer like an OpenAI-compatible server; does base_url end in /v1?"
+            ) from error
 
     def _complete_one(self, prompt: Prompt, seed: int) -> Completion:
         started = time.perf_counter()
@@ -70,7 +74,7 @@ class ServerModel:
                 return Completion("", 0, 0, time.perf_counter() - started, problem="too_long")
             raise
         seconds = time.perf_counter() - started
-        tokens = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+        tokens = (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
         if text is None:
             return Completion("", *tokens, seconds, problem="refused")
         return Completion(_first_line(text, prompt), *tokens, seconds)
@@ -105,7 +109,9 @@ def connect(base_url: str | None) -> openai.OpenAI:
         UserError: no key for OpenAI's own service. A server of one's own needs none.
     """
     url = base_url or os.environ.get("OPENAI_BASE_URL")
-    key = os.environ.get("OPENAI_API_KEY")
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    if not key.isascii():
+        raise UserError("OPENAI_API_KEY holds a character that no key has; set it again")
     if not key and not url:
         raise UserError("set OPENAI_API_KEY, or give the base_url of a server that needs no key")
     return openai.OpenAI(base_url=url, api_key=key or "none", max_retries=_RETRIES)

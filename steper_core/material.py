@@ -34,7 +34,10 @@ def load_material(recipe: Recipe) -> Material:
     Raises:
         UserError: a source that cannot be read, or no question or passage at all.
     """
-    if not (recipe.data.paths or recipe.data.train or recipe.data.evaluation):
+    data = recipe.data
+    if not (data.paths or data.train or data.evaluation):
+        if data.corpus:
+            raise UserError("data.corpus is given without questions: name files with data.paths, or leave it out")
         return _from_world(recipe)
     return _from_files(recipe.data, recipe.seed)
 
@@ -46,17 +49,17 @@ def _from_world(recipe: Recipe) -> Material:
 
 def _from_files(data: DataSection, seed: int) -> Material:
     found = find_splits(_expand(data.paths)) if data.paths else Splits((), (), ())
-    train = [read(source) for source in (*_expand(data.train), *found.train)]
-    evaluation = [read(source) for source in (*_expand(data.evaluation), *found.evaluation)]
+    train = [read(source) for source in dict.fromkeys((*_expand(data.train), *found.train))]
+    evaluation = [read(source) for source in dict.fromkeys((*_expand(data.evaluation), *found.evaluation))]
     everything = [*train, *evaluation]
     if not everything:
         raise UserError(f"no questions in {', '.join(data.paths)}: name files with data.train and data.evaluation")
-    corpora = [read_corpus(path) for path in (*map(Path, data.corpus), *found.corpus)]
+    corpora = [read_corpus(path) for path in (*(Path(name).expanduser() for name in data.corpus), *found.corpus)]
     corpus = merge([], corpora) if data.corpus else merge(everything, corpora)
     if not corpus:
         raise UserError("the corpus is empty: the files label no passages; give a JSONL corpus with data.corpus")
-    asked = _sample([q for part in evaluation for q in part.questions], data.evaluation_questions, seed)
-    pool, shared = without_overlap([q for part in train for q in part.questions], asked)
+    asked = _sample(_distinct(evaluation), data.evaluation_questions, seed)
+    pool, shared = without_overlap(_distinct(train), asked)
     wanted = None if data.train_questions is None else data.train_questions + data.held_out_questions
     chosen = _sample(pool, wanted, seed)
     held_out = chosen[: data.held_out_questions]
@@ -68,6 +71,15 @@ def _from_files(data: DataSection, seed: int) -> Material:
         corpus=corpus,
         remarks=tuple(_remarks(everything, shared)),
     )
+
+
+def _distinct(datasets: Sequence[Dataset]) -> list[Question]:
+    """The questions of several files; of two with the same id the first."""
+    found: dict[str, Question] = {}
+    for dataset in datasets:
+        for question in dataset.questions:
+            found.setdefault(question.id, question)
+    return list(found.values())
 
 
 def _expand(sources: Sequence[str]) -> list[Path | str]:

@@ -7,10 +7,12 @@ One rationale a line; the line with the answer flag ends the chain.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steper_core.records import ANSWER_FLAG, Passage
+from steper_core.texts import one_line
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,10 @@ def parse_line(text: str) -> tuple[str, str | None]:
     Only the first line counts. The answer is None on a line without the flag, and loses a closing full stop.
     """
     line = one_line(text.split("\n", 1)[0])
-    place = line.casefold().find(ANSWER_FLAG.casefold())
-    if place < 0:
+    flag = re.search(re.escape(ANSWER_FLAG), line, re.IGNORECASE)
+    if flag is None:
         return line, None
-    answer = line[place + len(ANSWER_FLAG) :].strip()
+    answer = line[flag.end() :].strip()
     answer = answer[:-1].rstrip() if answer.endswith(".") and not answer.endswith("..") else answer
     return answer_line(answer).rstrip(), answer
 
@@ -76,11 +78,3 @@ def parse_line(text: str) -> tuple[str, str | None]:
 def _context(question: str, passages: Sequence[Passage]) -> str:
     shown = "".join(f"Passage: {one_line(passage.title)}\n{one_line(passage.text)}\n\n" for passage in passages)
     return f"{shown}Question: {one_line(question)}\nReasoning:\n"
-
-
-def one_line(text: str) -> str:
-    """The text with every run of white space, line breaks included, as one space.
-
-    Lone surrogates, which a server's JSON can hold and no file can, become question marks.
-    """
-    return " ".join(text.split()).encode("utf-8", "replace").decode("utf-8")

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from steper_core import jsonl
 from steper_core.records import Hop, Passage, Question
 from steper_core.relations import end_sentence, relation_question, relation_statement
+from steper_core.texts import one_line
 
 Row = Mapping[str, Any]
 
@@ -41,15 +42,6 @@ Reader = Callable[[Row], Parsed]
 class _Paragraph(NamedTuple):
     passage: Passage
     sentences: tuple[str, ...]
-
-
-def one_line(text: str) -> str:
-    """The text on one line, whitespace collapsed, without what databases and encoders refuse (NUL, lone surrogates)."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return " ".join(text.replace("\0", " ").split())
 
 
 def match_key(text: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -88,13 +89,15 @@ class Retriever:
 
     def save(self, folder: Path) -> None:
         """Write the index with its settings and the corpus' digest."""
-        partial = folder.with_name(folder.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
+        partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
         self._index.save(str(partial), show_progress=False)
         stored = {"settings": asdict(self.settings), "corpus": corpus_digest(list(self.passages.values()))}
         (partial / _SETTINGS_FILE).write_text(json.dumps(stored, indent=1), "utf-8")
         shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
+        try:
+            partial.rename(folder)
+        except OSError:
+            shutil.rmtree(partial)  # another process was first
 
     @classmethod
     def load(cls, folder: Path, passages: Sequence[Passage], settings: IndexSettings = IndexSettings()) -> Retriever:

@@ -18,6 +18,7 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -42,7 +43,7 @@ class RunKind(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """Where a run stands. INTERRUPTED is never written: it is a RUNNING run that no living process holds."""
+    """Where a run stands. A RUNNING run that no living process holds counts as INTERRUPTED too."""
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -137,7 +138,7 @@ class RunDir:
         file = self.path / "run.json"
         try:
             info = RunInfo.model_validate_json(file.read_bytes())
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise UserError(f"{self.path} is no run directory: it holds no run.json") from error
         except ValidationError as error:
             raise UserError(f"{file}: {jsonl.explain(error)}") from error
@@ -247,13 +248,14 @@ def open_run(
     Raises:
         UserError: another process holds the run, or it was started with another config.
     """
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path} cannot be a run directory: {error.strerror}") from error
     run = RunDir(path)
     with (path / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{path}: another process is working on this run; wait for it, or stop it") from error
+        if not _hold_lock(lock.fileno()):
+            raise UserError(f"{path}: another process is working on this run; wait for it, or stop it")
         digest = digest_of(config)
         if (path / "run.json").exists():
             _check_same(run, digest, config)
@@ -282,6 +284,18 @@ def open_run(
         yield from _hold(run)
 
 
+def _hold_lock(descriptor: int) -> bool:
+    # Whoever looks whether the run is held takes the lock for an instant: that is no reason to give up.
+    for _ in range(5):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
+
+
 def _hold(run: RunDir) -> Iterator[RunDir]:
     before = run.info
     if before.status is RunStatus.FINISHED:
@@ -293,7 +307,7 @@ def _hold(run: RunDir) -> Iterator[RunDir]:
         seconds = before.seconds + (_now() - started).total_seconds()
         run.update(seconds=seconds, finished=_now(), **changes)
 
-    run.update(status=RunStatus.RUNNING, error=None)
+    run.update(status=RunStatus.RUNNING, error=None, finished=None)
     try:
         yield run
     except (KeyboardInterrupt, GeneratorExit):

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 from steper_core.frameworks import Framework
-from steper_core.prompts import Demonstration, answer_line, one_line
+from steper_core.prompts import Demonstration, answer_line
 from steper_core.records import Chain, Hop, Passage, Question
+from steper_core.texts import one_line
 from steper_core.writers import Completion, StepRequest
 
 KeepRule = Callable[[Question, Chain], str | None]

@@ -110,3 +110,32 @@ def test_a_file_that_is_missing_or_no_text_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="cannot be read as text"):
         read_chains(tmp_path / "binary", QUESTIONS)
+
+
+def test_a_separator_inside_a_text_does_not_end_a_row(tmp_path: Path) -> None:
+    rows = [row("q1", "Tiv", step("One\u2028two.")), "broken", row("q2")]
+    file = tmp_path / "chains.jsonl"
+    file.write_text("\ufeff" + "\n".join(r if isinstance(r, str) else json.dumps(r, ensure_ascii=False) for r in rows))
+    found = read_chains(file, QUESTIONS)
+    assert [chain.question_id for chain in found.chains] == ["q1", "q2"]
+    assert [problem.row for problem in found.problems] == [2]
+
+
+def test_passages_get_the_ids_that_dataset_readers_give(tmp_path: Path) -> None:
+    wide = {"title": " Morvane ", "text": "A\n  town.\0"}
+    (found,) = read_chains(written(tmp_path, row("q1", "Tiv", step("", wide))), QUESTIONS).passages
+    assert found == Passage.of("Morvane", "A town.")
+
+
+def test_an_answer_before_the_last_step_is_a_fault_of_its_row(tmp_path: Path) -> None:
+    early = row("q1", "Tiv", step("So the answer is: Tiv"), step("One."), step(None))
+    found = read_chains(written(tmp_path, early, row("q2")), QUESTIONS)
+    assert [chain.question_id for chain in found.chains] == ["q2"]
+    assert "step 1 of 3" in found.problems[0].message
+
+
+def test_an_answer_of_blanks_is_a_fault_and_a_flag_in_the_answer_is_not_doubled(tmp_path: Path) -> None:
+    found = read_chains(written(tmp_path, row("q1", "  "), row("q2", "So the answer is: Tiv.")), QUESTIONS)
+    assert [chain.answer for chain in found.chains] == ["Tiv"]
+    assert found.chains[0].rationales == ("So the answer is: Tiv",)
+    assert "'answer'" in found.problems[0].message

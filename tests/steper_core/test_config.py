@@ -133,3 +133,14 @@ def test_vanilla_kd_with_learned_weights_is_refused_with_the_way_out() -> None:
 
 def test_a_student_behind_a_server_is_refused() -> None:
     assert "student.backend must be 'local'" in fault("demo", "student.backend=openai")
+
+
+def test_a_key_in_the_wrong_section_is_told_the_right_one() -> None:
+    with pytest.raises(UserError, match=r"retrieval\.top_k"):
+        load_recipe("demo", ["train.top_k=2"])
+
+
+@pytest.mark.parametrize("override", ["train.weights=[nan, 1, 1]", "train.weights=[-1, 1, 1]", "retrieval.k1=inf"])
+def test_numbers_that_make_no_sense_are_refused(override: str) -> None:
+    with pytest.raises(UserError):
+        load_recipe("demo", [override])

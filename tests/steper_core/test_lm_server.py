@@ -266,3 +266,23 @@ def test_the_address_may_come_from_the_environment(server: Server, monkeypatch: 
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     (found,) = ServerModel("m").complete([PROMPT], [0])
     assert found.text == "Fine."
+
+
+@pytest.mark.parametrize("body", ["<html>", [1], {"choices": [{}]}, {"choices": [{"message": {"content": [1]}}]}])
+def test_an_answer_of_another_shape_is_an_error_with_a_hint(server: Server, body: Any) -> None:
+    server.gives((200, body))
+    assert "/v1" in refusal(ServerModel("m", base_url=server.url))
+
+
+def test_missing_token_counts_are_zero(server: Server) -> None:
+    server.gives(chat("Fine.", usage={"prompt_tokens": None, "completion_tokens": 3, "total_tokens": 3}))
+    found = asked(server)
+    assert (found.prompt_tokens, found.output_tokens) == (0, 3)
+
+
+def test_a_key_with_a_line_break_is_cleaned_and_one_that_is_no_key_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n")
+    assert connect("http://127.0.0.1:1/v1").api_key == KEY
+    monkeypatch.setenv("OPENAI_API_KEY", "schlüssel")
+    with pytest.raises(UserError, match="OPENAI_API_KEY"):
+        connect("http://127.0.0.1:1/v1")

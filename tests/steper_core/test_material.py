@@ -178,3 +178,15 @@ def test_a_folder_of_passages_alone_has_no_questions(tmp_path: Path) -> None:
 def test_a_path_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         load(paths=[str(tmp_path / "none")])
+
+
+def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
+    here = folder(tmp_path)
+    train = str(next(here.glob("*train*")))
+    found = load(paths=(str(here), train), train=(train,), held_out_questions=0)
+    assert sorted(ids(found.training)) == sorted(set(ids(found.training)))
+
+
+def test_a_corpus_without_questions_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.corpus"):
+        load(corpus=(corpus_file(tmp_path / "corpus.jsonl", "A"),))

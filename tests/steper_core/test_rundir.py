@@ -237,3 +237,15 @@ def test_a_folder_without_run_json_is_no_run(tmp_path: Path) -> None:
         _ = RunDir(tmp_path).info
     with pytest.raises(UserError, match="is no run directory"):
         _ = RunDir(tmp_path / "missing").info
+
+
+def test_a_file_in_the_place_of_a_run_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(UserError, match="no run directory"):
+        _ = RunDir(file).info
+    with (
+        pytest.raises(UserError, match="cannot be a run directory"),
+        open_run(file, kind=RunKind.COLLECT, config={}, dataset="d", model="m"),
+    ):
+        pass
