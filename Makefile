@@ -11,7 +11,7 @@ demo: $(READY)  ## run the main job and open the dashboard (ARGS=--no-app stops 
 	$(BIN)/steper demo $(ARGS)
 
 test: $(READY)  ## run all tests with coverage
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
 
 check: $(READY)  ## format, lint, types, import layers
 	$(BIN)/ruff format --check .
