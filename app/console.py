@@ -12,7 +12,7 @@ from rich.text import Text
 
 from steper_core.rundir import Figure, RunInfo
 
-_PAGE_WIDTH = 120
+_PAGE_WIDTH = 150
 _SHOWN = {"em": "EM", "f1": "F1", "acc": "Acc", "gold_recall": "gold recall"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, Logi
 from steper_core.checkpoints import require_checkpoint
 from steper_core.devices import pick_device, pick_dtype, synchronize
 from steper_core.hush import hush_transformers
+from steper_core.prefix_cache import Layers, PromptStore, common_length, lay_out, take_out
 from steper_core.prompts import Prompt
 from steper_core.writers import Completion
 
@@ -46,7 +46,8 @@ class LocalModel:
         self._context = int(self._model.config.max_position_embeddings)
         self._stop_ids = _stop_ids(self._tokenizer)
         self._pad_id = self._stop_ids[0]
-        self._prefix: tuple[list[int], Any] = ([], None)
+        self._shared: tuple[list[int], Layers] = ([], [])
+        self._store = PromptStore()
 
     @property
     def parameters(self) -> int:
@@ -55,6 +56,7 @@ class LocalModel:
 
     def complete(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Completion]:
         """One line a prompt; a prompt that leaves no room for a line in the context is reported, not cut."""
+        first_step = not any("\n" in prompt.lines for prompt in prompts)
         encoded = [self._encode(prompt) for prompt in prompts]
         results: dict[int, Completion] = {
             place: Completion("", len(ids), 0, 0.0, problem="too_long")
@@ -62,10 +64,13 @@ class LocalModel:
             if len(ids) + self._max_new_tokens > self._context
         }
         order = sorted((place for place in range(len(encoded)) if place not in results), key=lambda i: len(encoded[i]))
-        shared = _common_prefix([encoded[place] for place in order])
+        shared = self._share([encoded[place] for place in order], first_step)
+        found = {place: self._store.longest(encoded[place], len(self._shared[0])) for place in order}
+        self._store.clear()
         for start in range(0, len(order), self._batch_size):
             places = order[start : start + self._batch_size]
-            batch = self._generate([encoded[i] for i in places], [seeds[i] for i in places], shared)
+            rows, reused = [encoded[i] for i in places], [found.pop(i) for i in places]
+            batch = self._generate(rows, reused, shared, [seeds[i] for i in places])
             results.update(zip(places, batch, strict=True))
         return [results[place] for place in range(len(encoded))]
 
@@ -76,25 +81,25 @@ class LocalModel:
         return list(self._tokenizer(text, add_special_tokens=False).input_ids)
 
     @torch.inference_mode()
-    def _generate(self, rows: list[list[int]], seeds: list[int], shared: int) -> list[Completion]:
+    def _generate(
+        self, rows: list[list[int]], reused: list[tuple[Layers, int]], shared: Layers, seeds: list[int]
+    ) -> list[Completion]:
         started = time.perf_counter()
-        cache = self._cache_of(rows[0][:shared], len(rows))
-        width = max(len(row) for row in rows)
-        # The shared prefix stands first in every row; padding goes between it and the rest.
-        padded = [row[:shared] + [self._pad_id] * (width - len(row)) + row[shared:] for row in rows]
-        mask = [[1] * shared + [0] * (width - len(row)) + [1] * (len(row) - shared) for row in rows]
+        batch = lay_out(rows, shared, reused, self._pad_id)
         noise = LogitsProcessorList([_GumbelNoise(seeds, self._temperature)] if self._temperature > 0 else [])
         output = self._model.generate(
-            input_ids=torch.tensor(padded, device=self._device),
-            attention_mask=torch.tensor(mask, device=self._device),
-            past_key_values=cache,
+            input_ids=torch.tensor(batch.ids, device=self._device),
+            attention_mask=torch.tensor(batch.mask, device=self._device),
+            past_key_values=batch.cache,
             max_new_tokens=self._max_new_tokens,
             do_sample=False,
             eos_token_id=self._stop_ids,
             pad_token_id=self._pad_id,
             logits_processor=noise,
-        )[:, width:].tolist()
+        )[:, len(batch.ids[0]) :].tolist()
         synchronize(self._device)
+        for prompt in take_out(batch.cache, batch.mask, rows, len(self._shared[0])):
+            self._store.add(prompt)
         seconds = (time.perf_counter() - started) / len(rows)
         return [self._completion(len(row), new, seconds) for row, new in zip(rows, output, strict=True)]
 
@@ -106,16 +111,25 @@ class LocalModel:
         text = self._tokenizer.decode(kept, skip_special_tokens=True).split("\n", 1)[0]
         return Completion(text, prompt_tokens, len(kept), seconds)
 
-    def _cache_of(self, prefix: list[int], copies: int) -> Any:
-        if not prefix:
-            return DynamicCache()
-        if self._prefix[0] != prefix:
-            cache = DynamicCache()
-            self._model(torch.tensor([prefix], device=self._device), past_key_values=cache, logits_to_keep=1)
-            self._prefix = (prefix, cache)
-        cache = copy.deepcopy(self._prefix[1])
-        cache.batch_repeat_interleave(copies)
-        return cache
+    @torch.inference_mode()
+    def _share(self, rows: list[list[int]], first_step: bool) -> Layers:
+        """Keys and values of the tokens that all rows begin with (demonstrations), computed once and kept.
+
+        At a first step what is kept belongs to other chains: all is chosen anew, lest an interruption before it decide
+        how numbers are rounded.
+        """
+        prefix = self._shared[0]
+        fits = all(row[: len(prefix)] == prefix and len(row) > len(prefix) for row in rows)
+        if first_step or not prefix or not fits:
+            prefix = rows[0][: _common_prefix(rows)] if rows else []
+        if first_step or self._shared[0] != prefix:
+            self._store.clear()
+        if self._shared[0] != prefix:
+            cache: Any = DynamicCache()
+            if prefix:
+                self._model(torch.tensor([prefix], device=self._device), past_key_values=cache, logits_to_keep=1)
+            self._shared = (prefix, [(layer.keys[0], layer.values[0]) for layer in cache.layers])
+        return self._shared[1]
 
 
 class _GumbelNoise(LogitsProcessor):
@@ -138,8 +152,7 @@ def _common_prefix(rows: list[list[int]]) -> int:
     """Length of the prefix that all rows share, short of a whole row; 0 if it is not worth keeping."""
     if len(rows) < 2:
         return 0
-    low, high = min(rows), max(rows)
-    length = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
+    length = common_length(min(rows), max(rows))
     length = min(length, min(len(row) for row in rows) - 1)
     return length if length >= _WORTH_SHARING else 0
 

@@ -168,6 +168,10 @@ class _AfterStep(TrainerCallback):
         self._trainer = trainer
         self._run = run
         self._on_progress = on_progress
+        self._rate = 0.0
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._rate = kwargs["lr_scheduler"].get_last_lr()[0]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         meter = self._trainer.meter
@@ -175,6 +179,8 @@ class _AfterStep(TrainerCallback):
         require_finite(meter.losses, state.global_step)
         if isinstance(self._trainer.weighting, LearnedWeighting):
             self._trainer.weighting.clamp()
+            # The trainer zeroes the gradients of the model, and s is no part of it.
+            self._trainer.weighting.s.grad = None
         if state.is_world_process_zero:
             self._run.append_train_point(
                 TrainPoint(
@@ -182,7 +188,7 @@ class _AfterStep(TrainerCallback):
                     epoch=round(state.epoch, 4),
                     losses=_by_ability(meter.losses, meter.present),
                     sigmas=self._trainer.weighting.sigmas(),
-                    learning_rate=kwargs["lr_scheduler"].get_last_lr()[0],
+                    learning_rate=self._rate,
                     tokens_per_second=round(meter.tokens / (time.perf_counter() - meter.started), 1),
                 )
             )

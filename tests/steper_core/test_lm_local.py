@@ -130,7 +130,7 @@ def test_a_shared_prefix_changes_no_line(sharp_model: Path) -> None:
     assert len({text for text, _, _ in alone}) == len(SHARING)
     model = opened(sharp_model, batch_size=3)
     assert lines(model, SHARING) == alone
-    assert len(model._prefix[0]) >= len(f"Passage: {LONG.title}\n{LONG.text}\n\nQuestion: ")
+    assert len(model._shared[0]) >= len(f"Passage: {LONG.title}\n{LONG.text}\n\nQuestion: ")
 
 
 def test_a_kept_prefix_is_used_for_its_own_prompts_only(sharp_model: Path) -> None:
@@ -140,6 +140,39 @@ def test_a_kept_prefix_is_used_for_its_own_prompts_only(sharp_model: Path) -> No
     first = lines(model, SHARING)
     assert lines(model, others) == alone
     assert lines(model, SHARING) == first == lines(model, SHARING)
+
+
+def next_step(prompts: list[Prompt], done: list[tuple[str, int, int]], number: int) -> list[Prompt]:
+    """The prompts of the next step: the lines just written, and one more passage for each chain but the first."""
+    shown = [
+        [LONG, *[Passage.of(f"More {place}", "Text. " * place)] * (place > 0) * number] for place in range(len(done))
+    ]
+    lines = [(*prompt.lines.splitlines(), text) for prompt, (text, _, _) in zip(prompts, done, strict=True)]
+    return [build_prompt(WORDS[place], shown[place], lines[place]) for place in range(len(done))]
+
+
+def test_a_step_that_reuses_the_last_writes_what_it_would_write_alone(sharp_model: Path) -> None:
+    model = opened(sharp_model, batch_size=3)
+    prompts = [build_prompt(word, [LONG]) for word in WORDS]
+    done = lines(model, prompts)
+    for number in (1, 2, 3):
+        prompts = next_step(prompts, done, number)
+        encoded = [model._encode(prompt) for prompt in prompts]
+        reused = [model._store.longest(ids, len(model._shared[0]))[1] for ids in encoded]
+        done = lines(model, prompts)
+        assert done == one_by_one(opened(sharp_model), prompts)
+        assert min(reused) > 0 or number == 1
+        # Chains end at different steps: the batch shrinks.
+        prompts, done = prompts[:-1], done[:-1]
+
+
+def test_a_new_first_step_forgets_the_chains_before(sharp_model: Path) -> None:
+    model = opened(sharp_model)
+    lines(model, SHARING)
+    first = [build_prompt(word, [LONG]) for word in WORDS]
+    encoded = [model._encode(prompt) for prompt in first]
+    model._share(encoded, first_step=True)
+    assert all(model._store.longest(ids, 0) == ([], 0) for ids in encoded)
 
 
 def test_equal_prompts_get_equal_lines(sharp_model: Path) -> None:

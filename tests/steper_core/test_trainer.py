@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,15 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments
 
 from steper_core.config import TrainSection
 from steper_core.errors import UserError
 from steper_core.examples import ChainRows, Row
 from steper_core.losses import ability_losses, token_losses
 from steper_core.rundir import RunDir, RunKind, open_run
-from steper_core.trainer import train_student
+from steper_core.trainer import StepTrainer, train_student
+from steper_core.weighting import FixedWeighting, LearnedWeighting
 
 INIT, EXP, AGG = 0, 1, 2
 
@@ -74,24 +76,69 @@ def test_token_losses_equal_plain_cross_entropy_of_unpadded_rows(tiny_model: Pat
     assert shares.sum().item() == pytest.approx(3)
 
 
-@pytest.mark.parametrize("weighting", ["uniform", "fixed", "learned"])
-def test_one_batch_equals_accumulation_and_split_forwards(tiny_model: Path, tmp_path: Path, weighting: str) -> None:
+def gradients(
+    tmp_path: Path, base: Path, parts: list[list[ChainRows]], weighting: FixedWeighting | LearnedWeighting, limit: int
+) -> dict[str, torch.Tensor]:
+    """Gradients of one global batch that comes in these parts, each in forwards of at most `limit` tokens."""
+    model = AutoModelForCausalLM.from_pretrained(base)
+    trainer = StepTrainer(
+        weighting=weighting,
+        sigma_learning_rate=0.1,
+        forward_tokens=limit,
+        run=RunDir(tmp_path),
+        on_progress=lambda _done, _all: None,
+        model=model,
+        args=TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none"),
+    )
+    batches, whole = trainer.get_batch_samples(iter([{"chains": part} for part in parts]), len(parts), "cpu")
+    for batch in batches:
+        trainer.training_step(model, batch, whole)
+    found = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
+    return found | ({"s": weighting.s.grad} if isinstance(weighting, LearnedWeighting) else {})
+
+
+@pytest.mark.parametrize("weighting", [FixedWeighting, lambda: FixedWeighting((1.5, 1.0, 0.5)), LearnedWeighting])
+def test_gradients_are_the_same_in_one_batch_in_accumulation_and_in_split_forwards(
+    tiny_model: Path, tmp_path: Path, weighting: Any
+) -> None:
     data = chains(6)
-    changes: dict[str, Any] = {"weighting": weighting, "weights": (1.5, 1.0, 0.5)}
-    whole = train(tmp_path, tiny_model, "whole", data, settings(**changes))
+    whole = gradients(tmp_path, tiny_model, [data], weighting(), limit=10**6)
     cuts = [
-        settings(**changes, batch_chains=2, accumulation_steps=3),
-        settings(**changes, batch_chains=1, accumulation_steps=6),
-        settings(**changes, forward_tokens=1),
+        ([data[:2], data[2:4], data[4:]], 10**6),
+        ([[chain] for chain in data], 10**6),
+        ([data[:5], data[5:]], 1),
     ]
-    expected = next(whole.train_points())
-    for number, cut in enumerate(cuts):
-        run = train(tmp_path, tiny_model, f"cut{number}", data, cut)
-        found = next(run.train_points())
-        assert found.losses == pytest.approx(expected.losses, rel=1e-5)
-        assert found.sigmas == pytest.approx(expected.sigmas, rel=1e-5)
-        # Adam's first step is the sign of the gradient: a difference in weights would show a wrong one.
-        assert same(weights(run, 1), weights(whole, 1), 2e-5)
+    for parts, limit in cuts:
+        cut = gradients(tmp_path, tiny_model, parts, weighting(), limit)
+        assert set(cut) == set(whole)
+        for name, gradient in whole.items():
+            assert torch.allclose(cut[name], gradient, rtol=1e-4, atol=1e-6), name
+
+
+def test_sigma_takes_each_batchs_gradient_once(tiny_model: Path, tmp_path: Path) -> None:
+    # All raw losses are above 1 here, so each step's gradient of s is negative and Adam's first steps are lr each. A
+    # gradient that piled up over steps would be as large at the second step as both, and Adam's step no longer lr.
+    config = settings(weighting="learned", epochs=2, sigma_learning_rate=1e-3)
+    run = train(tmp_path, tiny_model, "run", [chains(3)[2]], config)
+    first, second = run.train_points()
+    growth = [2 * math.log(point.sigmas["aggregation"]) for point in (first, second)]
+    gradients = [
+        0.5 - 0.5 * math.exp(-s) * point.losses["aggregation"]
+        for s, point in zip((0, growth[0]), (first, second), strict=True)
+    ]
+    mean = (0.9 * 0.1 * gradients[0] + 0.1 * gradients[1]) / (1 - 0.9**2)
+    square = (0.999 * 0.001 * gradients[0] ** 2 + 0.001 * gradients[1] ** 2) / (1 - 0.999**2)
+    rate = second.learning_rate / first.learning_rate * 1e-3
+    assert growth[1] - growth[0] == pytest.approx(-rate * mean / math.sqrt(square), rel=0.02)
+
+
+def test_accumulating_logs_the_losses_of_the_whole_batch(tiny_model: Path, tmp_path: Path) -> None:
+    data = chains(6)
+    whole = train(tmp_path, tiny_model, "whole", data, settings(weighting="learned"))
+    cut = train(tmp_path, tiny_model, "cut", data, settings(weighting="learned", batch_chains=2, accumulation_steps=3))
+    expected, found = next(whole.train_points()), next(cut.train_points())
+    assert found.losses == pytest.approx(expected.losses, rel=1e-4)
+    assert found.sigmas == pytest.approx(expected.sigmas, rel=1e-4)
 
 
 def test_logged_losses_are_those_of_equation_3(tiny_model: Path, tmp_path: Path) -> None:
@@ -155,9 +202,10 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_model: Path, tmp_pat
     torn.mkdir()
     (torn / "model.safetensors").write_bytes(b"half")
     resumed = train(tmp_path, tiny_model, "cut", data, config)
-    assert same(weights(whole, 12), weights(resumed, 12), 1e-6)
+    # Equal to rounding, which Adam enlarges where a gradient is near 0: a tenth of one step (of 1e-3) at most.
+    assert same(weights(whole, 12), weights(resumed, 12), 1e-4)
     last = [list(run.train_points())[-1] for run in (whole, resumed)]
-    assert last[1].losses == pytest.approx(last[0].losses, abs=1e-5)
+    assert last[1].losses == pytest.approx(last[0].losses, abs=1e-4)
     assert last[1].sigmas == pytest.approx(last[0].sigmas, abs=1e-5)
 
 
