@@ -53,17 +53,20 @@ def main() -> None:
 
 
 def pages(url: str) -> dict[str, str]:
-    """What to show, by the name of the picture: the best-scored evaluations, and all seeds of a training."""
+    """What to show, by the name of the picture: two students side by side where there are any, and two trainings."""
     runs = run_tokens(list_runs(open_database(url)))
     evaluated = [token for token, run in runs.items() if run.kind == "evaluate" and run.chain_count]
     evaluated.sort(key=lambda token: runs[token].figures["em"].mean or 0 if "em" in runs[token].figures else 0)
-    compared = [evaluated[-1], evaluated[0]] if len(evaluated) > 1 else evaluated
+    students = [token for token in evaluated if runs[token].checkpoint_run_uid]
+    compared = (students or evaluated)[:2]
     trained = [token for token, run in runs.items() if run.kind == "train"][:2]
     return {
         "runs": "?" + "&".join(f"tick={token}" for token in compared) if compared else "",
         "run-details": f"?open={evaluated[-1]}" if evaluated else "",
         "chains": "chains?" + "&".join(f"run={token}" for token in evaluated[-1:]),
-        "compare": "chains?" + "&".join(f"run={token}" for token in compared),
+        "compare": "chains?"
+        + "&".join(f"run={token}" for token in compared)
+        + "&outcome=differs" * (len(compared) > 1),
         "training": "training?" + "&".join(f"run={token}" for token in trained),
     }
 
