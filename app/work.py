@@ -16,6 +16,7 @@ from evaluators.steps import score_steps
 from steper_core.chain_import import read_chains
 from steper_core.checkpoints import best_checkpoint, resolve_model, training_step_of
 from steper_core.config import CollectSection, ModelSection, ReasoningSection, Recipe, TrainSection
+from steper_core.datasets import without_overlap
 from steper_core.errors import UserError
 from steper_core.material import Material
 from steper_core.records import Chain, Passage, Question
@@ -126,7 +127,9 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
         command=place.command,
     ) as run:
         if run.info.status is not RunStatus.FINISHED:
-            banned = {question.id for question in material.evaluation}
+            asked_of_teacher = list(teacher_run.questions())
+            free, _ = without_overlap(asked_of_teacher, material.evaluation)
+            banned = {question.id for question in asked_of_teacher} - {question.id for question in free}
             with place.console.progress(f"train {settings.method}", "steps") as advance:
                 outcome = train_on_chains(
                     resolve_model(recipe.student.model),
