@@ -74,7 +74,7 @@ def demo(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: P
     """Run the main job: teacher chains, two students, six systems side by side, and the dashboard.
 
     \b
-    steper demo                                  a generated world, about 8 minutes on 2 cores
+    steper demo                                  a generated world, 8 to 10 minutes on 2 cores
     steper demo --data FOLDER                    official files of HotpotQA, 2WikiMultiHopQA or MuSiQue
     steper demo -s 'train.seeds=[0,1,2]'         three seeds of each student
     """
@@ -135,7 +135,7 @@ def train(
 @click.option(
     "--student", help="A training run: its best checkpoint is evaluated. Default: the recipe's student model."
 )
-@click.option("--gold", is_flag=True, help="Evaluate the gold teacher: the ceiling that retrieval allows.")
+@click.option("--gold", is_flag=True, help="Evaluate the gold teacher: its gold recall is the ceiling.")
 def evaluate(
     recipe: str,
     overrides: tuple[str, ...],
