@@ -80,8 +80,6 @@ def demo(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: P
     """
     from app.demo import run_demo
 
-    if data and recipe == "demo":
-        recipe = "files"
     run_demo(_recipe(recipe, overrides, data), runs, database_url(runs), _command(), Console())
     if not no_app:
         _serve(runs, port)
@@ -289,6 +287,8 @@ def forget(runs: Path, name: str) -> None:
 def _recipe(name: str, overrides: tuple[str, ...], data: tuple[str, ...]) -> Any:
     from steper_core.config import load_recipe
 
+    if data and name == "demo":
+        name = "files"
     paths = (f"data.paths={list(data)!r}",) if data else ()
     return load_recipe(name, (*paths, *overrides))
 
@@ -298,8 +298,6 @@ def _workplace(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], r
     from steper_core.material import load_material
 
     console = Console()
-    if data and recipe == "demo":
-        recipe = "files"
     resolved = _recipe(recipe, overrides, data)
     material = load_material(resolved)
     for remark in material.remarks:
