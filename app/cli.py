@@ -3,57 +3,26 @@
 from __future__ import annotations
 
 import os
-import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
 from app.console import Console
+from app.options import (
+    Group,
+    command_line,
+    find_run,
+    open_place,
+    open_recipe,
+    port_option,
+    recipe_options,
+    runs_option,
+    store,
+)
 from app.settings import database_url
 from steper_core.errors import UserError
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-_PORT = 8501
-
-
-class Group(click.Group):
-    """Turns a UserError into one line and exit code 2, and an interrupt into a line on how to go on."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except UserError as error:
-            click.echo(f"steper: {error}", err=True)
-            ctx.exit(2)
-        except KeyboardInterrupt:
-            click.echo("\nstopped; everything finished is kept, and the same command continues", err=True)
-            ctx.exit(130)
-
-
-def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    def decorate(function: Command) -> Command:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
-_runs = click.option(
-    "--runs", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), help="Folder of the runs."
-)
-_settings = _options(
-    click.option("--recipe", "-r", default="demo", help="A built-in recipe or a TOML file. See `steper recipes`."),
-    click.option("--set", "-s", "overrides", multiple=True, metavar="KEY=VALUE", help="For example train.epochs=3."),
-    click.option("--data", "-d", multiple=True, help="Files, folders or hub:NAME; default: the recipe's."),
-    _runs,
-)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -67,9 +36,9 @@ def main() -> None:
 
 
 @main.command()
-@_settings
+@recipe_options
 @click.option("--no-app", is_flag=True, help="Stop before opening the dashboard.")
-@click.option("--port", default=_PORT, show_default=True, help="Port of the dashboard.")
+@port_option
 def demo(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path, no_app: bool, port: int) -> None:
     """Run the main job: teacher chains, two students, six systems side by side, and the dashboard.
 
@@ -80,13 +49,13 @@ def demo(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: P
     """
     from app.demo import run_demo
 
-    run_demo(_recipe(recipe, overrides, data), runs, database_url(runs), _command(), Console())
+    run_demo(open_recipe(recipe, overrides, data), runs, database_url(runs), command_line(), Console())
     if not no_app:
         _serve(runs, port)
 
 
 @main.command()
-@_settings
+@recipe_options
 @click.option("--name", required=True, help="Name of the run: a folder below --runs.")
 @click.option("--chains", type=click.Path(path_type=Path), help="JSONL of chains made elsewhere, instead of a teacher.")
 def collect(
@@ -101,12 +70,12 @@ def collect(
     """
     from app import work
 
-    place = _workplace(recipe, overrides, data, runs)
-    _store(work.collect(place, name, chains).path, runs)
+    place = open_place(recipe, overrides, data, runs)
+    store(work.collect(place, name, chains).path, runs)
 
 
 @main.command()
-@_settings
+@recipe_options
 @click.option("--name", required=True, help="Name of the run; with several seeds, -s0, -s1 ... follow it.")
 @click.option("--teacher-run", required=True, help="The collect run whose kept chains to learn from.")
 def train(
@@ -118,17 +87,16 @@ def train(
     steper train --name steper --teacher-run gold -d FOLDER -s train.method=steper -s train.weighting=learned
     """
     from app import work
-    from steper_core.rundir import RunDir
 
-    place = _workplace(recipe, overrides, data, runs)
+    place = open_place(recipe, overrides, data, runs)
     settings = place.recipe.train
     for seed in settings.seeds:
         own_name = name if len(settings.seeds) == 1 else f"{name}-s{seed}"
-        _store(work.train(place, own_name, RunDir(runs / teacher_run), settings, seed).path, runs)
+        store(work.train(place, own_name, find_run(runs, teacher_run), settings, seed).path, runs)
 
 
 @main.command()
-@_settings
+@recipe_options
 @click.option("--name", required=True, help="Name of the run.")
 @click.option(
     "--student", help="A training run: its best checkpoint is evaluated. Default: the recipe's student model."
@@ -151,24 +119,23 @@ def evaluate(
     """
     from app import work
     from steper_core.config import ModelSection
-    from steper_core.rundir import RunDir
 
-    place = _workplace(recipe, overrides, data, runs)
+    place = open_place(recipe, overrides, data, runs)
     model, method, seed, checkpoint = place.recipe.student, "base", place.recipe.seed, None
     if gold:
         model, method = ModelSection(backend="gold", model="gold"), "gold"
     elif student:
-        trained = RunDir(runs / student)
+        trained = find_run(runs, student)
         model, checkpoint = work.student_of(trained, model)
         method, seed = trained.info.method, trained.info.seed
     run = work.evaluate(place, name, model, place.recipe.reasoning, method=method, seed=seed, checkpoint=checkpoint)
     place.console.results(f"{place.material.dataset}: percent with 95 % intervals over questions", {name: run.info})
-    _store(run.path, runs)
+    store(run.path, runs)
 
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
-@_runs
+@runs_option
 def ingest(folder: Path | None, runs: Path) -> None:
     """Bring the database up to date with all run directories below FOLDER (default: --runs).
 
@@ -193,8 +160,8 @@ def ingest(folder: Path | None, runs: Path) -> None:
 
 
 @main.command()
-@_runs
-@click.option("--port", default=_PORT, show_default=True)
+@runs_option
+@port_option
 def app(runs: Path, port: int) -> None:
     """Open the dashboard at 127.0.0.1."""
     _serve(runs, port)
@@ -255,7 +222,7 @@ def db() -> None:
 
 
 @db.command()
-@_runs
+@runs_option
 def info(runs: Path) -> None:
     """Say where the database is, its version and how much it holds."""
     from db import database_facts, open_database
@@ -268,7 +235,7 @@ def info(runs: Path) -> None:
 
 
 @db.command()
-@_runs
+@runs_option
 @click.argument("name")
 @click.confirmation_option(prompt="Delete this run from the database (its folder stays)?")
 def forget(runs: Path, name: str) -> None:
@@ -284,34 +251,6 @@ def forget(runs: Path, name: str) -> None:
     Console().say(f"{name}: deleted")
 
 
-def _recipe(name: str, overrides: tuple[str, ...], data: tuple[str, ...]) -> Any:
-    from steper_core.config import load_recipe
-
-    if data and name == "demo":
-        name = "files"
-    paths = (f"data.paths={list(data)!r}",) if data else ()
-    return load_recipe(name, (*paths, *overrides))
-
-
-def _workplace(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path) -> Any:
-    from app.work import open_workplace
-    from steper_core.material import load_material
-
-    console = Console()
-    resolved = _recipe(recipe, overrides, data)
-    material = load_material(resolved)
-    for remark in material.remarks:
-        console.warn(remark)
-    return open_workplace(resolved, material, runs, _command(), console)
-
-
-def _store(run: Path, runs: Path) -> None:
-    from db import ingest as ingest_run
-    from db import open_database
-
-    ingest_run(open_database(database_url(runs)), run)
-
-
 def _serve(runs: Path, port: int) -> None:
     script = Path(__file__).parent / "streamlit_app.py"
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.address=127.0.0.1"]
@@ -319,7 +258,3 @@ def _serve(runs: Path, port: int) -> None:
     Console().say(f"dashboard: http://127.0.0.1:{port}  (stop it with Ctrl+C)")
     environment = {**os.environ, "STEPER_DATABASE_URL": database_url(runs)}
     subprocess.run([*command, *options], check=False, env=environment)
-
-
-def _command() -> str:
-    return shlex.join(["steper", *sys.argv[1:]])

@@ -16,7 +16,22 @@ from sqlalchemy.exc import DataError
 
 from db.bulk import chunks, insert, insert_missing, upsert, write_tuples
 from db.clean import clean, clean_json, clean_optional, folded
-from db.models import Chain, Hop, Passage, Question, Retrieval, RevisionRow, Run, Score, Step, TrainPoint
+from db.columns import run_columns, score_columns
+from db.models import (
+    Chain,
+    Hop,
+    Judgement,
+    Passage,
+    Question,
+    Retrieval,
+    RevisionRow,
+    Run,
+    RunColumns,
+    Score,
+    ScoreColumn,
+    Step,
+    TrainPoint,
+)
 from db.rows import RunRows, RunState, read_rows, state_of
 from db.session import reading, writing
 from steper_core.errors import UserError
@@ -33,6 +48,7 @@ class RowCounts:
     steps: int = 0
     scores: int = 0
     points: int = 0
+    judgements: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,8 +174,12 @@ class _Writer:
         before = self._counts()
         touched = self._write_chains(ids)
         after = self._counts()
-        added = RowCounts(*(after[name] - before[name] for name in ("chains", "steps", "scores", "points")))
-        updated = RowCounts(scores=touched.scores - added.scores, points=touched.points - added.points)
+        added = RowCounts(**{name: after[name] - before[name] for name in after})
+        updated = RowCounts(
+            scores=touched.scores - added.scores,
+            points=touched.points - added.points,
+            judgements=touched.judgements - added.judgements,
+        )
         changed = run_changed or added != RowCounts() or updated != RowCounts()
         if changed:
             bump_revision(self.connection)
@@ -252,7 +272,10 @@ class _Writer:
         )
         scores = write_tuples(connection, upsert(connection, Score, ("value", "reason")), self._score_rows(ordered))
         self._write_correct([(number, rows.correct[key]) for number, key in ordered if key in rows.correct], stored)
-        return dataclasses.replace(touched, scores=scores, points=self._write_points())
+        self._write_columns(ordered)
+        return dataclasses.replace(
+            touched, scores=scores, points=self._write_points(), judgements=self._write_judgements(ids)
+        )
 
     def _score_rows(self, ordered: list[tuple[int, str]]) -> Iterator[tuple[Any, ...]]:
         for number, key in ordered:
@@ -272,17 +295,36 @@ class _Writer:
                 bound,
             )
 
+    def _write_columns(self, ordered: list[tuple[int, str]]) -> None:
+        """Replace the columns of the run: they are a second form of what stands in its rows."""
+        connection, own = self.connection, {"run_id": self.run_id}
+        for model in (RunColumns, ScoreColumn):
+            connection.execute(sa.delete(model).where(model.run_id == self.run_id))
+        if ordered:
+            connection.execute(sa.insert(RunColumns), own | run_columns(self.rows, ordered))
+        if scores := score_columns(self.rows, ordered):
+            connection.execute(sa.insert(ScoreColumn), [own | score for score in scores])
+
+    def _write_judgements(self, ids: dict[str, int]) -> int:
+        rows = sorted(
+            (self.run_id, ids[key], number, vote, order, *values)
+            for (key, number, vote, order), values in self.rows.judgements.items()
+        )
+        changing = [column.name for column in Judgement.__table__.columns if not column.primary_key]
+        return write_tuples(self.connection, upsert(self.connection, Judgement, changing), rows)
+
     def _write_points(self) -> int:
         names = ("epoch", "losses", "sigmas", "learning_rate", "tokens_per_second")
         rows = ((self.run_id, *key, *values) for key, values in sorted(self.rows.points.items()))
         return write_tuples(self.connection, upsert(self.connection, TrainPoint, names), rows)
 
     def _counts(self) -> dict[str, int]:
-        tables: dict[str, type[Chain | Step | Score | TrainPoint]] = {
+        tables: dict[str, type[Chain | Step | Score | TrainPoint | Judgement]] = {
             "chains": Chain,
             "steps": Step,
             "scores": Score,
             "points": TrainPoint,
+            "judgements": Judgement,
         }
         counts = (
             sa.select(sa.func.count())

@@ -52,6 +52,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012 - declared so by SQLAlchemy
         str: sa.Text(),
+        bytes: sa.LargeBinary(),
         float: sa.Double(),
         dict[str, Any]: JSON(),
         list[Any]: JSON(),
@@ -244,3 +245,70 @@ class TrainPoint(Base):
     sigmas: Mapped[dict[str, Any]]
     learning_rate: Mapped[float | None]
     tokens_per_second: Mapped[float | None]
+
+
+class RunColumns(Base):
+    """What all chains of a run cost and what they were asked, one array a column, in the order of `question_ids`.
+
+    Comparing runs needs the value of every question: read from 100,000 rows it takes a second, from an array a
+    millisecond. Arrays are little-endian: ids and tokens int64, counts and `kind_codes` (places in `kinds`) int32,
+    seconds float64.
+    """
+
+    __tablename__ = "run_columns"
+
+    run_id: Mapped[int] = mapped_column(sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    question_ids: Mapped[bytes]
+    kinds: Mapped[list[Any]]
+    kind_codes: Mapped[bytes]
+    hop_counts: Mapped[bytes]
+    steps: Mapped[bytes]
+    passages: Mapped[bytes]
+    prompt_tokens: Mapped[bytes]
+    output_tokens: Mapped[bytes]
+    seconds: Mapped[bytes]
+
+
+class ScoreColumn(Base):
+    """One score of all chains of a run, as an array of float64 in the order of the run's columns; unscored is NaN.
+
+    `ability` is empty for the whole chain; a score of steps has its mean over the chain's steps of each ability, and
+    over all of them. `reasons` counts why values are missing.
+    """
+
+    __tablename__ = "score_columns"
+
+    run_id: Mapped[int] = mapped_column(sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    evaluator: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str] = mapped_column(primary_key=True)
+    ability: Mapped[str] = mapped_column(primary_key=True)
+    numbers: Mapped[bytes]
+    reasons: Mapped[dict[str, Any]]
+
+
+class Judgement(Base):
+    """One vote of a judge run on a chain (`number` is CHAIN_LEVEL) or step of the run whose uid is `judged_uid`.
+
+    The judged run may not be stored (yet): it is named, not referred to.
+    """
+
+    __tablename__ = "judgements"
+    __table_args__ = (sa.Index(None, "judged_uid", "question_id"), {"sqlite_with_rowid": False})
+
+    run_id: Mapped[int] = mapped_column(sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    question_id: Mapped[int] = mapped_column(sa.ForeignKey("questions.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    vote: Mapped[int] = mapped_column(primary_key=True)
+    order: Mapped[str] = mapped_column(primary_key=True)
+    judged_uid: Mapped[str]
+    rubric: Mapped[str]
+    version: Mapped[str]
+    judge: Mapped[str]
+    verdicts: Mapped[dict[str, Any]]
+    tags: Mapped[list[Any]]
+    explanation: Mapped[str]
+    unscored: Mapped[str | None]
+    prompt_tokens: Mapped[int]
+    output_tokens: Mapped[int]
+    seconds: Mapped[float]

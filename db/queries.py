@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from db.queries_compare import run_arrays, score_arrays
 from db.queries_questions import get_question, list_questions, question_choices
 from db.queries_runs import list_runs, revision, run_choices, train_points
 from db.views import (
     ChainView,
     FigureRow,
     HopView,
+    JudgementView,
     PassageView,
     QuestionFilter,
     QuestionPage,
     QuestionRow,
     QuestionView,
+    RunArrays,
     RunChoices,
     RunFilter,
     RunRow,
+    ScoreArray,
     ScoreView,
     StepView,
     TrainPointRow,
@@ -25,14 +29,17 @@ __all__ = [
     "ChainView",
     "FigureRow",
     "HopView",
+    "JudgementView",
     "PassageView",
     "QuestionFilter",
     "QuestionPage",
     "QuestionRow",
     "QuestionView",
+    "RunArrays",
     "RunChoices",
     "RunFilter",
     "RunRow",
+    "ScoreArray",
     "ScoreView",
     "StepView",
     "TrainPointRow",
@@ -41,6 +48,8 @@ __all__ = [
     "list_runs",
     "question_choices",
     "revision",
+    "run_arrays",
     "run_choices",
+    "score_arrays",
     "train_points",
 ]

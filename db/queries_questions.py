@@ -15,11 +15,12 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import aliased
 
 from db.clean import folded
-from db.models import CHAIN_LEVEL, Chain, Hop, Passage, Question, Retrieval, Score, Step
+from db.models import CHAIN_LEVEL, Chain, Hop, Judgement, Passage, Question, Retrieval, Run, Score, Step
 from db.session import reading
 from db.views import (
     ChainView,
     HopView,
+    JudgementView,
     PassageView,
     QuestionFilter,
     QuestionPage,
@@ -31,7 +32,10 @@ from db.views import (
 
 _ALL = QuestionFilter()
 _NO_LIMIT = 2**62
-_OUTCOMES = ("", "right", "wrong", "differs")
+_PAIRED = {"fixed": (False, True), "broken": (True, False), "both-right": (True, True), "both-wrong": (False, False)}
+"""Whether the first and the second run are right."""
+
+_OUTCOMES = ("", "right", "wrong", "differs", *_PAIRED)
 
 
 def question_choices(engine: Engine, run_ids: tuple[int, ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -131,6 +135,10 @@ def get_question(engine: Engine, question_id: int, run_ids: tuple[int, ...]) -> 
 def _members(run_ids: tuple[int, ...], outcome: str) -> sa.Select[int] | sa.CompoundSelect[int]:
     """The ids of the questions that the runs have chains for, by the chains' indexes alone."""
     runs = tuple(dict.fromkeys(run_ids))
+    if outcome in _PAIRED:
+        first, second = _PAIRED[outcome]
+        part = sa.select(Chain.question_id).where(Chain.run_id == runs[0], Chain.correct.is_(first))
+        return part.where(_answered(Chain.question_id, runs[1:2], correct=second))
     if outcome in ("right", "wrong"):
         runs = runs[:1]
     parts = []
@@ -172,6 +180,10 @@ def _conditions(
     if where.outcome == "differs":
         conditions.append(_answered(Question.id, run_ids, correct=True))
         conditions.append(_answered(Question.id, run_ids, correct=False))
+    elif where.outcome in _PAIRED:
+        first, second = _PAIRED[where.outcome]
+        conditions.append(_answered(Question.id, run_ids[:1], correct=first))
+        conditions.append(_answered(Question.id, run_ids[1:2], correct=second))
     elif where.outcome:
         conditions.append(_answered(Question.id, run_ids[:1], correct=where.outcome == "right"))
     else:
@@ -224,6 +236,7 @@ def _chains(connection: Connection, question_id: int, run_ids: tuple[int, ...], 
                 scores=tuple(scores[step.run_id, step.number]),
             )
         )
+    judgements = _judgements(connection, question_id, run_ids)
     return {
         chain.run_id: ChainView(
             run_id=chain.run_id,
@@ -231,6 +244,39 @@ def _chains(connection: Connection, question_id: int, run_ids: tuple[int, ...], 
             stop_reason=chain.stop_reason,
             steps=tuple(steps[chain.run_id]),
             scores=tuple(scores[chain.run_id, CHAIN_LEVEL]),
+            judgements=tuple(judgements[chain.run_id]),
         )
         for chain in rows(Chain)
     }
+
+
+def _judgements(
+    connection: Connection, question_id: int, run_ids: tuple[int, ...]
+) -> defaultdict[int, list[JudgementView]]:
+    """What judges said of the question's chain under each run."""
+    judged, judge = aliased(Run), aliased(Run)
+    statement = (
+        sa.select(Judgement.__table__, judged.id.label("judged_id"), judge.name.label("judge_run"))
+        .join(judged, judged.uid == Judgement.judged_uid)
+        .join(judge, judge.id == Judgement.run_id)
+        .where(judged.id.in_(run_ids), Judgement.question_id == question_id)
+        .order_by(Judgement.run_id, Judgement.number, Judgement.vote, Judgement.order)
+    )
+    found: defaultdict[int, list[JudgementView]] = defaultdict(list)
+    for row in connection.execute(statement):
+        found[row.judged_id].append(
+            JudgementView(
+                judge_run=row.judge_run,
+                number=row.number,
+                vote=row.vote,
+                order=row.order,
+                rubric=row.rubric,
+                version=row.version,
+                judge=row.judge,
+                verdicts=dict(row.verdicts),
+                tags=tuple(row.tags),
+                explanation=row.explanation,
+                unscored=row.unscored,
+            )
+        )
+    return found

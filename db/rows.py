@@ -16,10 +16,13 @@ from steper_core.errors import UserError
 from steper_core.records import Chain, Question
 from steper_core.rundir import RunDir, RunInfo
 
-_FILES = ("questions.jsonl", "passages.jsonl", "chains.jsonl", "scores.jsonl", "train.jsonl")
+_FILES = ("questions.jsonl", "passages.jsonl", "chains.jsonl", "scores.jsonl", "train.jsonl", "judgements.jsonl")
 
 ScoreKey = tuple[int, str, str, str]
 """Step number (or CHAIN_LEVEL), name, evaluator, version."""
+
+VoteKey = tuple[str, int, int, str]
+"""Question id, step number (or CHAIN_LEVEL), vote, order."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +66,7 @@ class RunRows:
     scores: dict[str, dict[ScoreKey, tuple[float | None, str | None]]]
     correct: dict[str, bool | None]
     points: dict[tuple[int, bool], tuple[Any, ...]]
+    judgements: dict[VoteKey, tuple[Any, ...]]
     notes: tuple[str, ...]
 
 
@@ -105,6 +109,7 @@ def read_rows(path: Path, state: RunState) -> RunRows:
         # the other order, nothing that was read can name something that was not.
         reader.read_scores()
         reader.read_points()
+        reader.read_judgements()
         reader.read_chains()
         reader.read_passages()
         reader.read_questions()
@@ -120,6 +125,7 @@ def read_rows(path: Path, state: RunState) -> RunRows:
         scores=reader.scores,
         correct=reader.correct,
         points=reader.points,
+        judgements=reader.judgements,
         notes=(*torn, *reader.notes()),
     )
 
@@ -135,6 +141,7 @@ class _Reader:
         self.scores: dict[str, dict[ScoreKey, tuple[float | None, str | None]]] = {}
         self.correct: dict[str, bool | None] = {}
         self.points: dict[tuple[int, bool], tuple[Any, ...]] = {}
+        self.judgements: dict[VoteKey, tuple[Any, ...]] = {}
         self._faults: dict[str, list[str]] = {}
 
     def read_scores(self) -> None:
@@ -170,6 +177,24 @@ class _Reader:
             else:
                 self._fault("training points of an epoch that is no number, left out", str(point.step))
 
+    def read_judgements(self) -> None:
+        judged = self.run.info.judged
+        for vote in self.run.judgements():
+            number = CHAIN_LEVEL if vote.step is None else vote.step
+            self.judgements[vote.question_id, number, vote.vote, vote.order] = (
+                clean(judged[0]) if judged else "",
+                clean(vote.rubric),
+                clean(vote.version),
+                clean(vote.judge),
+                json.dumps(clean_json(vote.verdicts)),
+                json.dumps([clean(tag) for tag in vote.tags]),
+                clean(vote.explanation),
+                clean_optional(vote.unscored),
+                vote.prompt_tokens,
+                vote.output_tokens,
+                vote.seconds if math.isfinite(vote.seconds) else 0.0,
+            )
+
     def read_chains(self) -> None:
         for chain in self.run.chains():
             if chain.question_id in self.chains:
@@ -195,6 +220,9 @@ class _Reader:
         for key in [key for key in self.chains if key not in self.questions]:
             self._fault("chains whose question is not in questions.jsonl, left out", key)
             del self.chains[key]
+        for vote in [vote for vote in self.judgements if vote[0] not in self.questions]:
+            self._fault("judgements whose question is not in questions.jsonl, left out", vote[0])
+            del self.judgements[vote]
         for rows in self.chains.values():
             missing = {row[2] for row in rows.retrievals if row[2] not in self.passages}
             if missing:

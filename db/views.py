@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
+import numpy as np
+import numpy.typing as npt
+
 
 @dataclasses.dataclass(frozen=True)
 class RunFilter:
@@ -27,6 +30,8 @@ class FigureRow:
     high: float | None
     n: int
     unscored: int
+    evaluator: str = ""
+    version: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +78,11 @@ class RunChoices:
 
 @dataclasses.dataclass(frozen=True)
 class QuestionFilter:
-    """Which questions of some runs to list. `outcome`: "", "right", "wrong" (by em of the first run), "differs"
-    (right under one run and wrong under another)."""
+    """Which questions of some runs to list.
+
+    `outcome` by em: "", "right", "wrong" (of the first run), "differs" (right under one run and wrong under another),
+    or of the first run and then the second: "fixed", "broken", "both-right", "both-wrong".
+    """
 
     outcome: str = ""
     kinds: tuple[str, ...] = ()
@@ -154,13 +162,14 @@ class StepView:
 
 @dataclasses.dataclass(frozen=True)
 class ChainView:
-    """All steps of a chain by number, and the scores of the whole chain by name."""
+    """All steps of a chain by number, the scores of the whole chain by name, and what judges said of both."""
 
     run_id: int
     answer: str | None
     stop_reason: str
     steps: tuple[StepView, ...]
     scores: tuple[ScoreView, ...]
+    judgements: tuple[JudgementView, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,3 +198,53 @@ class TrainPointRow:
     learning_rate: float | None
     tokens_per_second: float | None
     held_out: bool
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RunArrays:
+    """Questions and costs of all chains of a run, one entry a chain; `kind_codes` are places in `kinds`."""
+
+    run_id: int
+    question_ids: npt.NDArray[np.int64]
+    kinds: tuple[str, ...]
+    kind_codes: npt.NDArray[np.int32]
+    hop_counts: npt.NDArray[np.int32]
+    steps: npt.NDArray[np.int32]
+    passages: npt.NDArray[np.int32]
+    prompt_tokens: npt.NDArray[np.int64]
+    output_tokens: npt.NDArray[np.int64]
+    seconds: npt.NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ScoreArray:
+    """One score of all chains of a run, in the order of its RunArrays; unscored is NaN.
+
+    `ability` is empty for a value of the whole chain; else the values are means over the chain's steps of that ability.
+    `reasons` counts why chains (or steps) are unscored.
+    """
+
+    run_id: int
+    name: str
+    evaluator: str
+    version: str
+    ability: str
+    values: npt.NDArray[np.float64]
+    reasons: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class JudgementView:
+    """One vote of a judge on a chain (`number` 0) or a step; `judge_run` is the run that it belongs to."""
+
+    judge_run: str
+    number: int
+    vote: int
+    order: str
+    rubric: str
+    version: str
+    judge: str
+    verdicts: dict[str, float]
+    tags: tuple[str, ...]
+    explanation: str
+    unscored: str | None

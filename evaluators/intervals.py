@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -51,32 +51,52 @@ def figure_of(values: Sequence[float | None], seed: int = 0, resamples: int = 10
 
 
 def figures_of(scores: Iterable[Score], question_ids: Iterable[str], seed: int = 0) -> dict[str, Figure]:
-    """A figure for each score name, over the expected questions; one without a score counts as unscored.
+    """A figure for each score, over the expected questions; one without a score counts as unscored.
 
     Scores of steps are averaged over the scored steps of each question first. A name that chains have too is taken from
-    the chains. Of two scores of the same thing the later one holds.
+    the chains. Of two scores of the same thing the later one holds, and of two versions only the later one's scores. A
+    figure has the score's name, a judge's also the judge's (name@judge:model), for several may judge one run.
 
     Raises:
-        ValueError: two evaluators give scores of one name.
+        ValueError: two evaluators that are no judges give scores of one name.
     """
-    chains: dict[str, dict[str, float | None]] = {}
-    steps: dict[str, dict[str, dict[int, float | None]]] = {}
-    evaluators: dict[str, str] = {}
+    collected: dict[str, _Scores] = {}
     for score in scores:
-        if evaluators.setdefault(score.name, score.evaluator) != score.evaluator:
-            raise ValueError(f"both {evaluators[score.name]} and {score.evaluator} give scores named {score.name}")
+        key = score.name if ":" not in score.evaluator else f"{score.name}@{score.evaluator}"
+        found = collected.get(key)
+        if found is None or found.version != score.version:
+            _check_one_evaluator(found, score)
+            found = collected[key] = _Scores(score.evaluator, score.version)
+        _check_one_evaluator(found, score)
         if score.step is None:
-            chains.setdefault(score.name, {})[score.question_id] = score.value
+            found.chains[score.question_id] = score.value
         else:
-            steps.setdefault(score.name, {}).setdefault(score.question_id, {})[score.step] = score.value
-    for name, by_question in steps.items():
-        if name not in chains:
-            chains[name] = {question: _mean(by_step.values()) for question, by_step in by_question.items()}
+            found.steps.setdefault(score.question_id, {})[score.step] = score.value
     expected = list(dict.fromkeys(question_ids))
     return {
-        name: figure_of([by_question.get(question) for question in expected], seed)
-        for name, by_question in chains.items()
+        key: figure_of([found.value(question) for question in expected], seed).model_copy(
+            update={"evaluator": found.evaluator, "version": found.version}
+        )
+        for key, found in collected.items()
     }
+
+
+@dataclass
+class _Scores:
+    """The scores of one name by question."""
+
+    evaluator: str
+    version: str
+    chains: dict[str, float | None] = field(default_factory=dict)
+    steps: dict[str, dict[int, float | None]] = field(default_factory=dict)
+
+    def value(self, question: str) -> float | None:
+        return self.chains.get(question) if self.chains else _mean(self.steps.get(question, {}).values())
+
+
+def _check_one_evaluator(found: _Scores | None, score: Score) -> None:
+    if found is not None and found.evaluator != score.evaluator:
+        raise ValueError(f"both {found.evaluator} and {score.evaluator} give scores named {score.name}")
 
 
 def spread_over_seeds(means: Iterable[float | None]) -> Spread:

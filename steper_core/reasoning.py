@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from steper_core.frameworks import Framework
 from steper_core.prompts import answer_line, parse_line
-from steper_core.records import Chain, Question, Retrieved, Step, StopReason, ability_of
-from steper_core.retrieval import Retriever
+from steper_core.records import Chain, Question, Step, StopReason, ability_of
+from steper_core.retrieval import Hits, Retriever
 from steper_core.writers import Completion, StepRequest, StepWriter
 
 
@@ -52,7 +52,7 @@ class _Draft:
     """A chain under construction: its turns so far, whose abilities are known only when it ends."""
 
     question: Question
-    turns: list[tuple[str, list[Retrieved], str, Completion]]
+    turns: list[tuple[str, Hits, str, Completion]]
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ class _Draft:
 
     @property
     def passage_ids(self) -> list[str]:
-        return [hit.passage_id for _, hits, _, _ in self.turns for hit in hits]
+        return [hit.passage_id for _, hits, _, _ in self.turns for hit in hits.fresh]
 
 
 def _advance(
@@ -76,12 +76,14 @@ def _advance(
         queries = [framework.query(draft.question, draft.lines) for draft in active]
         top_k = framework.passages_at(number, settings.top_k)
         seen = [set(draft.passage_ids) for draft in active]
-        found = retriever.search(queries, top_k, seen) if top_k else [[] for _ in active]
+        found = retriever.search(queries, top_k, seen) if top_k else [Hits() for _ in active]
         forced = number == last_step
         requests = [
             StepRequest(
                 question=draft.question,
-                passages=tuple(retriever.passages[key] for key in draft.passage_ids + [hit.passage_id for hit in hits]),
+                passages=tuple(
+                    retriever.passages[key] for key in draft.passage_ids + [hit.passage_id for hit in hits.fresh]
+                ),
                 rationales=draft.lines,
                 force_answer=forced,
                 seed=step_seed(settings.seed, draft.question.id, number),
@@ -115,11 +117,12 @@ def _finish(draft: _Draft, answer: str | None, reason: StopReason) -> Chain:
             number=number,
             ability=ability_of(number, len(draft.turns)),
             query=query,
-            retrieved=tuple(hits),
+            retrieved=hits.fresh,
             rationale=line,
             prompt_tokens=done.prompt_tokens,
             output_tokens=done.output_tokens,
             seconds=round(done.seconds, 4),
+            duplicates=hits.duplicates,
         )
         for number, (query, hits, line, done) in enumerate(draft.turns, start=1)
     )

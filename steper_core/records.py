@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -102,7 +103,8 @@ class Step(Record):
     """One turn of a chain.
 
     `query` found the `retrieved` passages; `rationale` is the line then written (on the last step the answer line).
-    `seconds` is this step's share of the wall time of the batch it was computed in.
+    `seconds` is this step's share of the wall time of the batch it was computed in. `duplicates` counts the passages
+    among the query's top K that an earlier step had retrieved already, None where that is not known.
     """
 
     number: int
@@ -113,6 +115,7 @@ class Step(Record):
     prompt_tokens: int
     output_tokens: int
     seconds: float
+    duplicates: int | None = None
 
 
 class StopReason(StrEnum):
@@ -157,3 +160,27 @@ class Score(Record):
     reason: str | None = None
     evaluator: str
     version: str
+
+
+class Judgement(Record):
+    """One vote of a judge on a chain (`step` None), on one of its steps, or on a pair of chains (`order`).
+
+    `verdicts` are the rubric's figures by name, empty with a reason in `unscored` where the judge gave none that
+    counts. `order` says which chain of a pair stood first. `key` is that of the call in the judge's cache.
+    """
+
+    question_id: str
+    step: int | None = None
+    rubric: str
+    version: str
+    judge: str
+    vote: int
+    order: Literal["", "ab", "ba"] = ""
+    verdicts: dict[str, float]
+    tags: tuple[str, ...] = ()
+    explanation: str = ""
+    unscored: str | None = None
+    key: str
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0

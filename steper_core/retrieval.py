@@ -42,6 +42,14 @@ class IndexSettings:
     version: int = 1
 
 
+@dataclass(frozen=True)
+class Hits:
+    """What a search found: the best `fresh` passages, and how many of the query's top K had been seen before."""
+
+    fresh: tuple[Retrieved, ...] = ()
+    duplicates: int = 0
+
+
 class Retriever:
     """Searches one corpus. Build it with `build` or `load`."""
 
@@ -70,7 +78,7 @@ class Retriever:
             raise UserError("the corpus holds no searchable word: every title and text is empty or made of stop words")
         return cls(passages, settings, _join(columns, settings))
 
-    def search(self, queries: Sequence[str], top_k: int, seen: Sequence[Collection[str]]) -> list[list[Retrieved]]:
+    def search(self, queries: Sequence[str], top_k: int, seen: Sequence[Collection[str]]) -> list[Hits]:
         """For each query the `top_k` best passages that are not in its `seen` ids, best first.
 
         Passages that share no word with the query are never returned; equal scores keep the corpus' order.
@@ -83,7 +91,13 @@ class Retriever:
         for ranking, known in zip(found, seen, strict=True):
             fresh = [(self._ids[place], score) for place, score in ranking if self._ids[place] not in known][:top_k]
             results.append(
-                [Retrieved(passage_id=key, rank=n, score=round(score, 4)) for n, (key, score) in enumerate(fresh, 1)]
+                Hits(
+                    tuple(
+                        Retrieved(passage_id=key, rank=n, score=round(score, 4))
+                        for n, (key, score) in enumerate(fresh, 1)
+                    ),
+                    sum(self._ids[place] in known for place, _ in ranking[:top_k]),
+                )
             )
         return results
 

@@ -6,6 +6,7 @@ A run owns one folder. `run.json` says what ran; the other files are append-only
     questions.jsonl  the questions asked            passages.jsonl  every passage that a chain or a gold hop names, once
     chains.jsonl     one line a finished question   rejected.jsonl  (collect) chains not kept, with the reason
     scores.jsonl     one line a score               train.jsonl     (train) one line a logged step
+    judgements.jsonl (judge) one line a vote
     checkpoints/     (train) folders that plain transformers loads
 
 A killed run resumes where it stopped; a run whose config changed is refused. One process at a time holds a run.
@@ -31,7 +32,7 @@ from pydantic import Field, ValidationError
 from steper_core import jsonl
 from steper_core.environment import describe_environment
 from steper_core.errors import UserError
-from steper_core.records import Chain, Passage, Question, Record, Score
+from steper_core.records import Chain, Judgement, Passage, Question, Record, Score
 
 
 class RunKind(StrEnum):
@@ -40,6 +41,7 @@ class RunKind(StrEnum):
     COLLECT = "collect"
     TRAIN = "train"
     EVALUATE = "evaluate"
+    JUDGE = "judge"
 
 
 class RunStatus(StrEnum):
@@ -52,13 +54,18 @@ class RunStatus(StrEnum):
 
 
 class Figure(Record):
-    """A mean over questions with its 95 % interval, the number of scored questions and of unscored ones."""
+    """A mean over questions with its 95 % interval, the number of scored questions and of unscored ones.
+
+    `evaluator` and `version` say which scores it was made of: figures of two versions are not the same measure.
+    """
 
     mean: float | None
     low: float | None
     high: float | None
     n: int
     unscored: int = 0
+    evaluator: str = ""
+    version: str = ""
 
 
 class CheckpointRef(Record):
@@ -70,7 +77,10 @@ class CheckpointRef(Record):
 
 
 class RunInfo(Record):
-    """What `run.json` holds. `figures` are scores by name, `facts` plain measurements (units in their names)."""
+    """What `run.json` holds. `figures` are scores by name, `facts` plain measurements (units in their names).
+
+    `judged` are the uids of the runs that a judge judged: one, or the two of a comparison in pairs.
+    """
 
     format: Literal[1] = 1
     uid: str
@@ -93,6 +103,7 @@ class RunInfo(Record):
     seconds: float = 0.0
     error: str | None = None
     checkpoint: CheckpointRef | None = None
+    judged: tuple[str, ...] = ()
     figures: dict[str, Figure] = Field(default_factory=dict)
     counts: dict[str, int] = Field(default_factory=dict)
     facts: dict[str, float] = Field(default_factory=dict)
@@ -164,6 +175,10 @@ class RunDir:
         """Append scores; of two with the same question, step, name and evaluator the later one holds."""
         jsonl.append(self.path / "scores.jsonl", scores)
 
+    def append_judgements(self, judgements: Iterable[Judgement]) -> None:
+        """Append votes of a judge."""
+        jsonl.append(self.path / "judgements.jsonl", judgements)
+
     def append_train_point(self, point: TrainPoint) -> None:
         """Append one logged training step."""
         jsonl.append(self.path / "train.jsonl", [point])
@@ -205,6 +220,10 @@ class RunDir:
         """All scores, in the order they were appended."""
         return jsonl.read(self.path / "scores.jsonl", Score)
 
+    def judgements(self) -> Iterator[Judgement]:
+        """All votes of a judge, in the order they came."""
+        return jsonl.read(self.path / "judgements.jsonl", Judgement)
+
     def train_points(self) -> Iterator[TrainPoint]:
         """All logged training steps; of two with the same step and `held_out` the later one holds."""
         return jsonl.read(self.path / "train.jsonl", TrainPoint)
@@ -239,6 +258,7 @@ def open_run(
     seed: int = 0,
     command: str = "",
     checkpoint: CheckpointRef | None = None,
+    judged: tuple[str, ...] = (),
 ) -> Iterator[RunDir]:
     """Create the run at `path`, or take it up again where it stopped, and hold it while the block runs.
 
@@ -252,10 +272,7 @@ def open_run(
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{path} cannot be a run directory: {error.strerror}") from error
-    run = RunDir(path)
-    with (path / ".lock").open("w") as lock:
-        if not _hold_lock(lock.fileno()):
-            raise UserError(f"{path}: another process is working on this run; wait for it, or stop it")
+    with hold_run(path) as run:
         digest = digest_of(config)
         if (path / "run.json").exists():
             _check_same(run, digest, config)
@@ -279,9 +296,34 @@ def open_run(
                 command=command,
                 started=_now(),
                 checkpoint=checkpoint,
+                judged=judged,
             )
             _write_atomically(path / "run.json", info.model_dump_json(indent=1))
         yield from _hold(run)
+
+
+@contextmanager
+def hold_run(path: Path) -> Iterator[RunDir]:
+    """Keep other processes from working on a run while the block appends to it, whatever its status.
+
+    Raises:
+        UserError: another process holds the run.
+    """
+    with (path / ".lock").open("w") as lock:
+        if not _hold_lock(lock.fileno()):
+            raise UserError(f"{path}: another process is working on this run; wait for it, or stop it")
+        yield RunDir(path)
+
+
+def add_scores(path: Path, scores: Iterable[Score]) -> None:
+    """Append scores to a run that may be finished, as an evaluator does that comes later.
+
+    Raises:
+        UserError: another process holds the run.
+    """
+    with hold_run(path) as run:
+        run.repair()
+        run.append_scores(scores)
 
 
 def _hold_lock(descriptor: int) -> bool:

@@ -49,6 +49,9 @@ def test_everything_of_a_run_arrives(engine: sa.Engine, make_run: RunMaker) -> N
         "retrievals": 10,
         "scores": 3,
         "train_points": 1,
+        "run_columns": 1,
+        "score_columns": 3,
+        "judgements": 0,
     }
     assert revision(engine) == 1
 

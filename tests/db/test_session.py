@@ -76,10 +76,10 @@ def test_a_later_batch_migration_keeps_the_rows_of_a_filled_database(
     before = contents(engine)
     folder = tmp_path / "migrations"
     shutil.copytree(module._FOLDER, folder)
-    (folder / "versions" / "0002_later.py").write_text(
+    (folder / "versions" / "0003_later.py").write_text(
         "import sqlalchemy as sa\n"
         "from alembic import op\n"
-        "revision, down_revision, branch_labels, depends_on = '0002', '0001', None, None\n"
+        "revision, down_revision, branch_labels, depends_on = '0003', '0002', None, None\n"
         "def upgrade():\n"
         "    recreate = 'always' if op.get_bind().dialect.name == 'sqlite' else 'never'\n"
         "    for table in ('runs', 'chains', 'steps'):\n"
@@ -109,9 +109,9 @@ def test_a_failing_migration_changes_nothing(
     before = contents(engine)
     folder = tmp_path / "migrations"
     shutil.copytree(module._FOLDER, folder)
-    (folder / "versions" / "0002_broken.py").write_text(
+    (folder / "versions" / "0003_broken.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision, branch_labels, depends_on = '0002', '0001', None, None\n"
+        "revision, down_revision, branch_labels, depends_on = '0003', '0002', None, None\n"
         "def upgrade():\n"
         "    op.drop_table('scores')\n"
         "    raise RuntimeError('broken')\n"
@@ -120,7 +120,7 @@ def test_a_failing_migration_changes_nothing(
     with pytest.raises(RuntimeError, match="broken"):
         open_database(url)
     assert contents(engine) == before
-    assert database_facts(engine).schema == "0001"
+    assert database_facts(engine).schema == "0002"
 
 
 def test_a_newer_database_is_refused_with_the_way_out(url: str, engine: sa.Engine) -> None:
@@ -233,7 +233,7 @@ def test_processes_that_open_a_new_database_at_once_all_succeed(url: str) -> Non
     answers = [results.get(timeout=60) for _ in processes]
     for process in processes:
         process.join()
-    assert answers == ["0001"] * 6
+    assert answers == ["0002"] * 6
 
 
 def test_migrating_what_is_up_to_date_does_nothing(engine: sa.Engine) -> None:

@@ -91,3 +91,23 @@ def test_spread_over_seeds() -> None:
     assert spread_over_seeds([0.1, 0.3, None]) == Spread(pytest.approx(0.2), pytest.approx(math.sqrt(0.02)), 2)
     assert spread_over_seeds([0.5]) == Spread(0.5, None, 1)
     assert spread_over_seeds([None]) == Spread(None, None, 0)
+
+
+def versioned(question: str, value: float, version: str, evaluator: str = "steps") -> Score:
+    return Score(question_id=question, name="grounding", value=value, evaluator=evaluator, version=version)
+
+
+def test_scores_of_two_versions_are_never_mixed() -> None:
+    scores = [versioned("a", 1.0, "1"), versioned("b", 1.0, "1"), versioned("a", 0.0, "2")]
+    figure = figures_of(scores, ["a", "b"])["grounding"]
+    assert (figure.mean, figure.n, figure.unscored) == (0.0, 1, 1)
+    assert (figure.evaluator, figure.version) == ("steps", "2")
+
+
+def test_each_judge_has_a_figure_of_its_own() -> None:
+    scores = [versioned("a", 1.0, "1", "judge:small"), versioned("a", 0.0, "1", "judge:large")]
+    figures = figures_of(scores, ["a"])
+    assert {name: figure.mean for name, figure in figures.items()} == {
+        "grounding@judge:small": 1.0,
+        "grounding@judge:large": 0.0,
+    }

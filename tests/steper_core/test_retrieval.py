@@ -30,7 +30,7 @@ def corpus(count: int = 60, seed: int = 1) -> list[Passage]:
 
 
 def found(retriever: Retriever, query: str, top_k: int = 5, seen: tuple[str, ...] = ()) -> list[Retrieved]:
-    return retriever.search([query], top_k, [seen])[0]
+    return list(retriever.search([query], top_k, [seen])[0].fresh)
 
 
 def titles(retriever: Retriever, hits: list[Retrieved]) -> list[str]:
@@ -127,8 +127,19 @@ def test_a_batch_equals_single_searches() -> None:
         tuple(hit.passage_id for hit in found(retriever, query, number % 4)) for number, query in enumerate(queries)
     ]
     batch = retriever.search(queries, 3, seen)
-    assert batch == [found(retriever, query, 3, known) for query, known in zip(queries, seen, strict=True)]
+    assert [list(hits.fresh) for hits in batch] == [
+        found(retriever, query, 3, known) for query, known in zip(queries, seen, strict=True)
+    ]
     assert retriever.search([], 3, []) == []
+
+
+def test_what_the_top_k_holds_of_seen_passages_is_counted() -> None:
+    birches = [Passage.of(f"t{number}", "birch " * (5 - number) + "canal " * number) for number in range(4)]
+    retriever = Retriever.build(birches)
+    first, second, third, _ = (hit.passage_id for hit in found(retriever, "birch", 4))
+    hits = retriever.search(["birch"], 2, [(second, third)])[0]
+    assert hits.fresh[0].passage_id == first
+    assert hits.duplicates == 1  # the second best; the third best is not among the top 2
 
 
 def test_a_saved_index_gives_equal_results(tmp_path: Path) -> None:

@@ -16,8 +16,18 @@ from typing import Any
 import pytest
 
 from steper_core.errors import UserError
-from steper_core.records import Ability, Chain, Passage, Question, Retrieved, Score, Step, StopReason
-from steper_core.rundir import Figure, Rejection, RunDir, RunKind, RunStatus, TrainPoint, digest_of, open_run
+from steper_core.records import Ability, Chain, Judgement, Passage, Question, Retrieved, Score, Step, StopReason
+from steper_core.rundir import (
+    Figure,
+    Rejection,
+    RunDir,
+    RunKind,
+    RunStatus,
+    TrainPoint,
+    add_scores,
+    digest_of,
+    open_run,
+)
 
 CONFIG: dict[str, Any] = {"data": {"paths": ["a.json"], "seed": 1}, "top_k": 4}
 HOLDER = """
@@ -249,3 +259,20 @@ def test_a_file_in_the_place_of_a_run_is_an_error(tmp_path: Path) -> None:
         open_run(file, kind=RunKind.COLLECT, config={}, dataset="d", model="m"),
     ):
         pass
+
+
+def test_scores_can_be_added_to_a_finished_run_but_not_to_a_held_one(tmp_path: Path) -> None:
+    score = Score(question_id="q", name="em", value=1.0, evaluator="e", version="1")
+    with opened(tmp_path / "r"), pytest.raises(UserError, match="another process"):
+        add_scores(tmp_path / "r", [score])
+    (tmp_path / "r" / "scores.jsonl").write_text('{"torn')
+    add_scores(tmp_path / "r", [score])
+    assert list(RunDir(tmp_path / "r").scores()) == [score]
+    assert RunDir(tmp_path / "r").info.status is RunStatus.FINISHED
+
+
+def test_votes_of_a_judge_come_back(tmp_path: Path) -> None:
+    vote = Judgement(question_id="q", rubric="r", version="1", judge="m", vote=1, verdicts={"x": 1.0}, key="k")
+    with opened(tmp_path / "r") as run:
+        run.append_judgements([vote])
+    assert list(RunDir(tmp_path / "r").judgements()) == [vote]

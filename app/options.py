@@ -1,0 +1,113 @@
+"""What the commands share: options, the way from a recipe to a workplace, and how a user's mistake ends."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from app.console import Console
+from app.settings import database_url
+from steper_core.errors import UserError
+
+if TYPE_CHECKING:
+    from app.work import Workplace
+    from steper_core.config import Recipe
+    from steper_core.rundir import RunDir
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Group(click.Group):
+    """Turns a UserError into one line and exit code 2, and an interrupt into a line on how to go on."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(f"steper: {error}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo("\nstopped; everything finished is kept, and the same command continues", err=True)
+            ctx.exit(130)
+
+
+runs_option = click.option(
+    "--runs", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), help="Folder of the runs."
+)
+
+port_option = click.option("--port", default=8501, show_default=True, help="Port of the dashboard.")
+
+
+def recipe_options(command: Command) -> Command:
+    """--recipe, --set, --data and --runs."""
+    options = (
+        click.option("--recipe", "-r", default="demo", help="A built-in recipe or a TOML file. See `steper recipes`."),
+        click.option(
+            "--set", "-s", "overrides", multiple=True, metavar="KEY=VALUE", help="For example train.epochs=3."
+        ),
+        click.option("--data", "-d", multiple=True, help="Files, folders or hub:NAME; default: the recipe's."),
+        runs_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def open_recipe(name: str, overrides: tuple[str, ...], data: tuple[str, ...]) -> Recipe:
+    """The recipe with its overrides; files given by --data take the recipe for files, unless another one is named."""
+    from steper_core.config import load_recipe
+
+    if data and name == "demo":
+        name = "files"
+    paths = (f"data.paths={list(data)!r}",) if data else ()
+    return load_recipe(name, (*paths, *overrides))
+
+
+def open_place(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path) -> Workplace:
+    """Recipe, material and index: what collect, train and evaluate work with."""
+    from app.work import open_workplace
+    from steper_core.material import load_material
+
+    console = Console()
+    resolved = open_recipe(recipe, overrides, data)
+    material = load_material(resolved)
+    for remark in material.remarks:
+        console.warn(remark)
+    return open_workplace(resolved, material, runs, command_line(), console)
+
+
+def find_run(runs: Path, name: str) -> RunDir:
+    """The run directory of a name below `runs`, or of a path.
+
+    Raises:
+        UserError: there is none; the message lists the nearest names.
+    """
+    import difflib
+
+    from steper_core.rundir import RunDir
+
+    for path in (runs / name, Path(name)):
+        if (path / "run.json").exists():
+            return RunDir(path)
+    known = sorted(file.parent.name for file in runs.glob("*/run.json"))
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:5]
+    hint = f"; there are: {', '.join(near)}" if near else f"; {runs} holds no runs (see --runs)"
+    raise UserError(f"no run named {name!r} below {runs}{hint}")
+
+
+def store(run: Path, runs: Path) -> None:
+    """Bring the database up to date with one run."""
+    from db import ingest, open_database
+
+    ingest(open_database(database_url(runs)), run)
+
+
+def command_line() -> str:
+    """The command as the user gave it, for the run's record."""
+    return shlex.join(["steper", *sys.argv[1:]])
