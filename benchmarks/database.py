@@ -4,8 +4,9 @@
     python benchmarks/database.py --chains 200000        200,000 chains, 1,000,000 steps
     python benchmarks/database.py --url postgresql://... an empty PostgreSQL database instead
 
-Every chain has 20 retrieved passages and 13 scores. Run directories are written through the API that commands use, read
-through the ingest they use, and the time counts from the first byte read to the commit.
+Every chain has 20 retrieved passages and 67 scores, as many as the evaluators give a chain of five steps. Run
+directories are written through the API that commands use, read through the ingest they use, and the time counts from the
+first byte read to the commit.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from db import (
     open_database,
     question_choices,
     revision,
+    run_arrays,
     run_choices,
+    score_arrays,
     train_points,
 )
 from steper_core.records import Chain, Hop, Passage, Question, Retrieved, Score, Step, StopReason, ability_of
@@ -42,9 +45,23 @@ TEXT = (
 )
 WORDS = TEXT.split()
 KINDS = ("bridge", "comparison", "compositional", "inference")
+ANSWERS = ("em", "f1", "precision", "recall", "acc", "acc_bounded", "acc_text")
+EVALUATORS = {
+    "steps": (
+        ("gold_recall", "hops_reached", "steps_before_error", "extra_steps", "premature_answer", "right_by_wrong_path"),
+        ("gold_passage", "sub_answer", "gold_recall"),
+    ),
+    "retrieval": (
+        ("passage_precision", "duplicate_share", "answer_reachable"),
+        ("passage_precision", "new_passages", "duplicate_passages", "answer_reachable"),
+    ),
+    "grounding": (("ungrounded_names",), ("grounding",)),
+    "consistency": ((), ("repetition", "contradiction")),
+}
 PASSAGES = 20_000
 STEPS = 5
 PER_STEP = 4
+SCORES = len(ANSWERS) + sum(len(chain) + STEPS * len(step) for chain, step in EVALUATORS.values())
 WINDOW = 1000
 
 
@@ -72,7 +89,7 @@ def measure(root: Path, url: str, repeats: int) -> None:
     outcomes = ingest_all(engine, root / "runs")
     seconds, worked = time.perf_counter() - started, time.process_time() - worked
     steps = sum(outcome.result.added.steps for outcome in outcomes if outcome.result)
-    scores = sum(outcome.result.added.scores for outcome in outcomes if outcome.result)
+    scores = sum(outcome.result.added.chains for outcome in outcomes if outcome.result) * SCORES
     print(f"ingest: {steps:,} steps and {scores:,} scores in {seconds:.1f} s = {steps / seconds:,.0f} steps/s")
     print(f"        {worked:.1f} s of processor time = {steps / worked:,.0f} steps/s of a core of its own")
     started = time.perf_counter()
@@ -102,6 +119,12 @@ def measure(root: Path, url: str, repeats: int) -> None:
         "list_questions, wrong + hops + text": questions(outcome="wrong", hop_counts=(2,), text="river"),
         "get_question": lambda: get_question(engine, chosen.randint(1, deep), runs),
         "train_points": lambda: train_points(engine, runs[0]),
+        "run_arrays": lambda: run_arrays(engine, runs),
+        "score_arrays, one score": lambda: score_arrays(engine, runs, ("em",)),
+        "score_arrays, all scores": lambda: score_arrays(engine, runs),
+        "list_questions, fixed": questions(outcome="fixed"),
+        "list_questions, broken + kind": questions(outcome="broken", kinds=("bridge",)),
+        "list_questions, both wrong + hops": questions(outcome="both-wrong", hop_counts=(2,)),
     }
     print(f"{'query':<38}{'p50 ms':>10}{'p95 ms':>10}")
     for name, query in queries.items():
@@ -162,14 +185,16 @@ def generate(root: Path, chains: int, runs: int) -> None:
 
     def scores(question: Question) -> Iterator[Score]:
         right = float(rng.random() < 0.35)
-        for name, value in (("em", right), ("f1", max(right, rng.random())), ("acc", right)):
-            yield Score(question_id=question.id, name=name, value=value, evaluator="answers", version="1")
-        for number in range(1, STEPS + 1):
-            for name in ("gold_recall", "grounded"):
-                value = rng.random()
-                yield Score(
-                    question_id=question.id, step=number, name=name, value=value, evaluator="support", version="1"
-                )
+        values = {"em": right, "f1": max(right, rng.random()), "acc": right}
+        yield from given(question, "answers", None, {name: values.get(name, rng.random()) for name in ANSWERS})
+        for evaluator, (of_chain, of_step) in EVALUATORS.items():
+            yield from given(question, evaluator, None, {name: rng.random() for name in of_chain})
+            for step in range(1, STEPS + 1):
+                yield from given(question, evaluator, step, {name: rng.random() for name in of_step})
+
+    def given(question: Question, evaluator: str, step: int | None, values: dict[str, float]) -> Iterator[Score]:
+        for name, value in values.items():
+            yield Score(question_id=question.id, step=step, name=name, value=value, evaluator=evaluator, version="1")
 
     for number in range(runs):
         with open_run(

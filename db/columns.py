@@ -13,6 +13,7 @@ import numpy.typing as npt
 from db.arrays import FLOAT64, INT32, INT64, pack
 from db.models import CHAIN_LEVEL
 from db.rows import RunRows
+from steper_core.score_lines import reason_key
 
 WHOLE_CHAIN = ""
 """The ability of a value that is not one ability's."""
@@ -47,13 +48,15 @@ def score_columns(rows: RunRows, ordered: Sequence[tuple[int, str]]) -> list[dic
     collected = _Columns(len(ordered))
     for place, (_, key) in enumerate(ordered):
         abilities = {step[0]: step[_ABILITY] for step in rows.chains[key].steps}
-        for (number, *score), (value, reason) in rows.scores.get(key, {}).items():
-            name, evaluator, version = score
-            if number == CHAIN_LEVEL:
-                collected.set_whole((name, evaluator, version, WHOLE_CHAIN), place, value, reason)
-            else:
-                for ability in (abilities[number], WHOLE_CHAIN):
-                    collected.add_step((name, evaluator, version, ability), place, value, reason)
+        for evaluator, scores in rows.scores.get(key, {}).items():
+            for number, values in scores.values.items():
+                for name, value in values.items():
+                    reason = scores.reasons.get(reason_key(number, name)) if value is None else None
+                    if number == CHAIN_LEVEL:
+                        collected.set_whole((name, *evaluator, WHOLE_CHAIN), place, value, reason)
+                    else:
+                        for ability in (abilities[number], WHOLE_CHAIN):
+                            collected.add_step((name, *evaluator, ability), place, value, reason)
     return list(collected.rows())
 
 

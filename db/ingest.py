@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from db.clean import clean, clean_json, clean_optional, folded
 from db.columns import run_columns, score_columns
 from db.models import (
     Chain,
+    ChainScores,
     Hop,
     Judgement,
     Passage,
@@ -27,7 +29,6 @@ from db.models import (
     RevisionRow,
     Run,
     RunColumns,
-    Score,
     ScoreColumn,
     Step,
     TrainPoint,
@@ -42,7 +43,7 @@ _LOOKUP = 1000
 
 @dataclasses.dataclass(frozen=True)
 class RowCounts:
-    """Numbers of rows by what they are."""
+    """Numbers of rows by what they are; a row of scores is what one evaluator says of one chain."""
 
     chains: int = 0
     steps: int = 0
@@ -270,7 +271,9 @@ class _Writer:
             sa.insert(Retrieval),
             ((run_id, number, *hit) for number, chain, _ in new for hit in chain.retrievals),
         )
-        scores = write_tuples(connection, upsert(connection, Score, ("value", "reason")), self._score_rows(ordered))
+        scores = write_tuples(
+            connection, upsert(connection, ChainScores, ("numbers", "reasons")), self._score_rows(ordered)
+        )
         self._write_correct([(number, rows.correct[key]) for number, key in ordered if key in rows.correct], stored)
         self._write_columns(ordered)
         return dataclasses.replace(
@@ -279,8 +282,9 @@ class _Writer:
 
     def _score_rows(self, ordered: list[tuple[int, str]]) -> Iterator[tuple[Any, ...]]:
         for number, key in ordered:
-            for name, value in sorted(self.rows.scores.get(key, {}).items()):
-                yield (self.run_id, number, *name, *value)
+            for evaluator, scores in sorted(self.rows.scores.get(key, {}).items()):
+                if scores.values:
+                    yield (self.run_id, number, *evaluator, json.dumps(scores.values), json.dumps(scores.reasons))
 
     def _write_correct(self, latest: list[tuple[int, bool | None]], stored: set[int]) -> None:
         """Set the em of chains that were stored before their score was."""
@@ -319,10 +323,10 @@ class _Writer:
         return write_tuples(self.connection, upsert(self.connection, TrainPoint, names), rows)
 
     def _counts(self) -> dict[str, int]:
-        tables: dict[str, type[Chain | Step | Score | TrainPoint | Judgement]] = {
+        tables: dict[str, type[Chain | Step | ChainScores | TrainPoint | Judgement]] = {
             "chains": Chain,
             "steps": Step,
-            "scores": Score,
+            "scores": ChainScores,
             "points": TrainPoint,
             "judgements": Judgement,
         }

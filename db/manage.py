@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from db.ingest import bump_revision
 from db.migrate import schema_revision
-from db.models import Base, Chain, Judgement, Retrieval, RevisionRow, Run, Score, Step
+from db.models import Base, Chain, ChainScores, Judgement, Retrieval, RevisionRow, Run, Step
 from db.session import database_file, describe, reading, writing
 from steper_core.errors import UserError
 
@@ -49,7 +49,7 @@ def delete_run(engine: Engine, run_id: int) -> None:
     """
     with writing(engine) as connection:
         # The large tables first and each as a whole: the cascade alone would look up every row of them singly.
-        for model in (Retrieval, Score, Step, Chain, Judgement):
+        for model in (Retrieval, ChainScores, Step, Chain, Judgement):
             connection.execute(sa.delete(model).where(model.run_id == run_id))
         if connection.execute(sa.delete(Run).where(Run.id == run_id)).rowcount == 0:
             raise UserError(f"there is no run {run_id} in {describe(engine.url)}")

@@ -212,10 +212,15 @@ class Retrieval(Base):
     score: Mapped[float]
 
 
-class Score(Base):
-    """A measured value of a chain (`number` is CHAIN_LEVEL) or of a step; NULL with a reason is unscored."""
+class ChainScores(Base):
+    """All that one evaluator says of one chain.
 
-    __tablename__ = "scores"
+    `numbers` holds values by step number (CHAIN_LEVEL: the whole chain) and name, `reasons` why a value is missing.
+    Pages read all scores of a chain at once, and comparisons read ScoreColumn: a row for each value would only make
+    seventy of one.
+    """
+
+    __tablename__ = "chain_scores"
     __table_args__ = (
         sa.ForeignKeyConstraint(["run_id", "question_id"], ["chains.run_id", "chains.question_id"], ondelete="CASCADE"),
         {"sqlite_with_rowid": False},
@@ -223,12 +228,10 @@ class Score(Base):
 
     run_id: Mapped[int] = mapped_column(primary_key=True)
     question_id: Mapped[int] = mapped_column(primary_key=True)
-    number: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(primary_key=True)
     evaluator: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[str] = mapped_column(primary_key=True)
-    value: Mapped[float | None]
-    reason: Mapped[str | None]
+    numbers: Mapped[dict[str, Any]]
+    reasons: Mapped[dict[str, Any]]
 
 
 class TrainPoint(Base):

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import aliased
 
 from db.clean import folded
-from db.models import CHAIN_LEVEL, Chain, Hop, Judgement, Passage, Question, Retrieval, Run, Score, Step
+from db.models import CHAIN_LEVEL, Chain, ChainScores, Hop, Judgement, Passage, Question, Retrieval, Run, Step
 from db.session import reading
 from db.views import (
     ChainView,
@@ -29,6 +29,7 @@ from db.views import (
     ScoreView,
     StepView,
 )
+from steper_core.score_lines import reason_key
 
 _ALL = QuestionFilter()
 _NO_LIMIT = 2**62
@@ -122,6 +123,7 @@ def get_question(engine: Engine, question_id: int, run_ids: tuple[int, ...]) -> 
             HopView(
                 question=hop.question,
                 answer=hop.answer,
+                statement=hop.statement,
                 passage_id=hop.passage_id,
                 passage_title=hop.passage_title,
                 depends_on=tuple(hop.depends_on),
@@ -218,9 +220,13 @@ def _chains(connection: Connection, question_id: int, run_ids: tuple[int, ...], 
         passage = PassageView(hit.passage_id, hit.title, hit.text, hit.rank, hit.score, hit.passage_id in gold)
         passages[hit.run_id, hit.number].append(passage)
     scores: defaultdict[tuple[int, int], list[ScoreView]] = defaultdict(list)
-    for score in rows(Score, Score.name, Score.evaluator, Score.version):
-        view = ScoreView(score.name, score.value, score.reason, score.evaluator, score.version)
-        scores[score.run_id, score.number].append(view)
+    for row in rows(ChainScores, ChainScores.evaluator, ChainScores.version):
+        for number, values in row.numbers.items():
+            for name, value in values.items():
+                reason = row.reasons.get(reason_key(number, name))
+                scores[row.run_id, int(number)].append(ScoreView(name, value, reason, row.evaluator, row.version))
+    for views in scores.values():
+        views.sort(key=lambda view: (view.name, view.evaluator, view.version))
     steps: defaultdict[int, list[StepView]] = defaultdict(list)
     for step in rows(Step, Step.number):
         steps[step.run_id].append(

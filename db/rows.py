@@ -15,11 +15,12 @@ from db.models import CHAIN_LEVEL, CORRECT
 from steper_core.errors import UserError
 from steper_core.records import Chain, Question
 from steper_core.rundir import RunDir, RunInfo
+from steper_core.score_lines import reason_key
 
 _FILES = ("questions.jsonl", "passages.jsonl", "chains.jsonl", "scores.jsonl", "train.jsonl", "judgements.jsonl")
 
-ScoreKey = tuple[int, str, str, str]
-"""Step number (or CHAIN_LEVEL), name, evaluator, version."""
+EvaluatorKey = tuple[str, str]
+"""Evaluator, version."""
 
 VoteKey = tuple[str, int, int, str]
 """Question id, step number (or CHAIN_LEVEL), vote, order."""
@@ -46,6 +47,14 @@ class ChainRows:
 
 
 @dataclasses.dataclass(slots=True)
+class ScoreRows:
+    """What one evaluator says of a chain: values by step number (or CHAIN_LEVEL) and name, and reasons for None."""
+
+    values: dict[int, dict[str, float | None]]
+    reasons: dict[str, str]
+
+
+@dataclasses.dataclass(slots=True)
 class QuestionRows:
     """A question's columns without its id, and its hops' without the question's; JSON columns as their text."""
 
@@ -63,7 +72,7 @@ class RunRows:
     questions: dict[str, QuestionRows]
     passages: dict[str, tuple[str, str]]
     chains: dict[str, ChainRows]
-    scores: dict[str, dict[ScoreKey, tuple[float | None, str | None]]]
+    scores: dict[str, dict[EvaluatorKey, ScoreRows]]
     correct: dict[str, bool | None]
     points: dict[tuple[int, bool], tuple[Any, ...]]
     judgements: dict[VoteKey, tuple[Any, ...]]
@@ -138,31 +147,31 @@ class _Reader:
         self.questions: dict[str, QuestionRows] = {}
         self.passages: dict[str, tuple[str, str]] = {}
         self.chains: dict[str, ChainRows] = {}
-        self.scores: dict[str, dict[ScoreKey, tuple[float | None, str | None]]] = {}
+        self.scores: dict[str, dict[EvaluatorKey, ScoreRows]] = {}
         self.correct: dict[str, bool | None] = {}
         self.points: dict[tuple[int, bool], tuple[Any, ...]] = {}
         self.judgements: dict[VoteKey, tuple[Any, ...]] = {}
         self._faults: dict[str, list[str]] = {}
 
     def read_scores(self) -> None:
-        keys: dict[tuple[int | None, str, str, str], ScoreKey] = {}
-        for score in self.run.scores():
-            value, reason = score.value, clean_optional(score.reason)
-            if value is not None and not math.isfinite(value):
-                value, reason = None, reason or f"the value is {value}"
-            if score.step == CHAIN_LEVEL:
-                self._fault("scores of a step 0, left out (steps count from 1)", score.question_id)
-                continue
-            # A few different ones come again and again: each is cleaned and kept once.
-            given = (score.step, score.name, score.evaluator, score.version)
-            key = keys.get(given)
-            if key is None:
-                number = CHAIN_LEVEL if score.step is None else score.step
-                key = (number, clean(score.name), clean(score.evaluator), clean(score.version))
-                keys[given] = key
-            self.scores.setdefault(score.question_id, {})[key] = (value, reason)
-            if score.step is None and score.name == CORRECT:
-                self.correct[score.question_id] = None if value is None else value == 1
+        for line in self.run.score_lines():
+            evaluator = (clean(line.evaluator), clean(line.version))
+            rows = self.scores.setdefault(line.question_id, {}).setdefault(evaluator, ScoreRows({}, {}))
+            for number, given in line.values.items():
+                values = rows.values.setdefault(number, {})
+                for given_name, value in given.items():
+                    name, key = clean(given_name), reason_key(number, clean(given_name))
+                    reason = line.reasons.get(reason_key(number, given_name))
+                    if value is not None and not math.isfinite(value):
+                        value, reason = None, reason or f"the value is {value}"
+                    values[name] = value
+                    if reason is None:
+                        rows.reasons.pop(key, None)
+                    else:
+                        rows.reasons[key] = clean(reason)
+            if CORRECT in line.values.get(CHAIN_LEVEL, ()):
+                value = rows.values[CHAIN_LEVEL][CORRECT]
+                self.correct[line.question_id] = None if value is None else value == 1
 
     def read_points(self) -> None:
         for point in self.run.train_points():
@@ -223,21 +232,19 @@ class _Reader:
         for vote in [vote for vote in self.judgements if vote[0] not in self.questions]:
             self._fault("judgements whose question is not in questions.jsonl, left out", vote[0])
             del self.judgements[vote]
-        for rows in self.chains.values():
-            missing = {row[2] for row in rows.retrievals if row[2] not in self.passages}
+        for chain_rows in self.chains.values():
+            missing = {row[2] for row in chain_rows.retrievals if row[2] not in self.passages}
             if missing:
                 for passage in sorted(missing):
                     self._fault("retrieved passages that are not in passages.jsonl, steps kept without them", passage)
-                rows.retrievals = [row for row in rows.retrievals if row[2] not in missing]
+                chain_rows.retrievals = [row for row in chain_rows.retrievals if row[2] not in missing]
         for key in list(self.scores):
             chain = self.chains.get(key)
             numbers = {CHAIN_LEVEL, *(row[0] for row in chain.steps)} if chain else set()
-            scores = self.scores[key]
-            if any(name[0] not in numbers for name in scores):
-                kept = {name: value for name, value in scores.items() if name[0] in numbers}
-                for _ in range(len(scores) - len(kept)):
+            for rows in self.scores[key].values():
+                for number in rows.values.keys() - numbers:
                     self._fault("scores of chains or steps that are not there, left out", key)
-                self.scores[key] = kept
+                    del rows.values[number]
 
     def notes(self) -> list[str]:
         """One line a kind of fault: how many, and one example."""

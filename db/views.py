@@ -117,6 +117,7 @@ class HopView:
 
     question: str
     answer: str | None
+    statement: str
     passage_id: str | None
     passage_title: str | None
     depends_on: tuple[int, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -112,18 +113,30 @@ def convert_gguf(file: Path, folder: Path) -> None:
 
 
 def model_facts(folder: Path) -> dict[str, float]:
-    """Parameters (from the weight files' headers) and bytes on disk of a checkpoint."""
+    """Size and shape of a checkpoint, from the weight files' headers and its config.
+
+    `parameters_total` counts all weights, `parameters_active` those that one token passes (of a mixture of experts, the
+    chosen experts only); `layers` and `width` (hidden size) where the config names them; `disk_bytes` of the folder.
+    """
     from safetensors import safe_open
 
-    count = 0
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    total = experts = 0
     for file in folder.glob("*.safetensors"):
         with safe_open(str(file), framework="numpy") as weights:
             for name in weights.keys():  # noqa: SIM118 - no mapping
-                size = 1
-                for length in weights.get_slice(name).get_shape():
-                    size *= length
-                count += size
-    return {"parameters": float(count), "disk_bytes": float(disk_bytes(folder))}
+                count = math.prod(weights.get_slice(name).get_shape())
+                total += count
+                experts += count if ".experts." in name else 0
+    everyone = config.get("num_local_experts") or config.get("num_experts") or 1
+    asleep = experts * (1 - config.get("num_experts_per_tok", everyone) / everyone)
+    shape = {"layers": "num_hidden_layers", "width": "hidden_size"}
+    return {
+        "parameters_total": float(total),
+        "parameters_active": float(round(total - asleep)),
+        "disk_bytes": float(disk_bytes(folder)),
+        **{fact: float(config[key]) for fact, key in shape.items() if isinstance(config.get(key), int)},
+    }
 
 
 def training_step_of(checkpoint: Path) -> int:
@@ -144,6 +157,27 @@ def best_checkpoint(run: RunDir) -> Path:
     if info.kind is not RunKind.TRAIN or info.status is not RunStatus.FINISHED:
         raise UserError(f"{run.path} is no finished training run ({info.kind.value}, {info.status.value})")
     folder = run.path / "checkpoints" / f"checkpoint-{info.facts['best_step']:.0f}"
+    require_checkpoint(folder)
+    return folder
+
+
+def checkpoint_steps(run: RunDir) -> list[int]:
+    """The training steps whose checkpoints a run still holds, in order."""
+    names = (folder.name.rpartition("-")[2] for folder in (run.path / "checkpoints").glob("checkpoint-*"))
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def checkpoint_at(run: RunDir, step: int) -> Path:
+    """The checkpoint of one training step.
+
+    Raises:
+        UserError: the run holds none of that step; the message lists those it holds.
+    """
+    steps = checkpoint_steps(run)
+    if step not in steps:
+        held = ", ".join(map(str, steps)) or "none"
+        raise UserError(f"{run.path} holds no checkpoint of step {step}, only of: {held} (see train.keep_checkpoints)")
+    folder = run.path / "checkpoints" / f"checkpoint-{step}"
     require_checkpoint(folder)
     return folder
 

@@ -70,6 +70,8 @@ class ModelSection(Section):
     temperature: float = Field(0.0, ge=0, description="0: greedy; above: sampled with the run's seed")
     base_url: str | None = Field(None, description="of an OpenAI-compatible server; the key comes from OPENAI_API_KEY")
     endpoint: Literal["chat", "completions"] = "chat"
+    parameters: int | None = Field(None, ge=1, description="of a server's model, to compare cost by")
+    active_parameters: int | None = Field(None, ge=1, description="the same for a mixture of experts: those of a token")
 
 
 class CollectSection(Section):

@@ -49,11 +49,6 @@ class LocalModel:
         self._shared: tuple[list[int], Layers] = ([], [])
         self._store = PromptStore()
 
-    @property
-    def parameters(self) -> int:
-        """Number of weights, tied ones counted once."""
-        return sum(weight.numel() for weight in self._model.parameters())
-
     def complete(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Completion]:
         """One line a prompt; a prompt that leaves no room for a line in the context is reported, not cut."""
         first_step = not any("\n" in prompt.lines for prompt in prompts)

@@ -154,7 +154,7 @@ class Score(Record):
     """A measured value of a chain (`step` None) or of one of its steps. None with a `reason` is unscored, never 0."""
 
     question_id: str
-    step: int | None = None
+    step: int | None = Field(None, ge=1)
     name: str
     value: float | None
     reason: str | None = None

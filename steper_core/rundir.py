@@ -5,7 +5,7 @@ A run owns one folder. `run.json` says what ran; the other files are append-only
     run.json         config and its digest, versions, hardware, seed, status, times, figures
     questions.jsonl  the questions asked            passages.jsonl  every passage that a chain or a gold hop names, once
     chains.jsonl     one line a finished question   rejected.jsonl  (collect) chains not kept, with the reason
-    scores.jsonl     one line a score               train.jsonl     (train) one line a logged step
+    scores.jsonl     one line a chain and evaluator             train.jsonl     (train) one line a logged step
     judgements.jsonl (judge) one line a vote
     checkpoints/     (train) folders that plain transformers loads
 
@@ -33,6 +33,7 @@ from steper_core import jsonl
 from steper_core.environment import describe_environment
 from steper_core.errors import UserError
 from steper_core.records import Chain, Judgement, Passage, Question, Record, Score
+from steper_core.score_lines import ChainScores, gather
 
 
 class RunKind(StrEnum):
@@ -172,8 +173,8 @@ class RunDir:
         jsonl.append(self.path / "rejected.jsonl", rejections)
 
     def append_scores(self, scores: Iterable[Score]) -> None:
-        """Append scores; of two with the same question, step, name and evaluator the later one holds."""
-        jsonl.append(self.path / "scores.jsonl", scores)
+        """Append scores; of two with the same question, step, name, evaluator and version the later one holds."""
+        jsonl.append(self.path / "scores.jsonl", gather(scores))
 
     def append_judgements(self, judgements: Iterable[Judgement]) -> None:
         """Append votes of a judge."""
@@ -218,7 +219,11 @@ class RunDir:
 
     def scores(self) -> Iterator[Score]:
         """All scores, in the order they were appended."""
-        return jsonl.read(self.path / "scores.jsonl", Score)
+        return (score for line in self.score_lines() for score in line.scores())
+
+    def score_lines(self) -> Iterator[ChainScores]:
+        """All scores as they are stored, a line for what one evaluator says of one chain."""
+        return jsonl.read(self.path / "scores.jsonl", ChainScores)
 
     def judgements(self) -> Iterator[Judgement]:
         """All votes of a judge, in the order they came."""

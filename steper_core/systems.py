@@ -18,7 +18,7 @@ from steper_core.writers import ModelWriter, StepWriter
 
 @dataclass(frozen=True)
 class System:
-    """Something that answers questions in steps. `facts` are measurements of its model (parameters, disk_bytes)."""
+    """Something that answers questions in steps. `facts` are measurements of its model (checkpoints.model_facts)."""
 
     framework: Framework
     writer: StepWriter
@@ -75,7 +75,8 @@ def _open_writer(
             max_new_tokens=max_new_tokens,
             temperature=model.temperature,
         )
-        return ModelWriter(server, demonstrations), {}
+        sizes = {"parameters_total": model.parameters, "parameters_active": model.active_parameters or model.parameters}
+        return ModelWriter(server, demonstrations), {name: float(size) for name, size in sizes.items() if size}
     from steper_core.lm_local import LocalModel
 
     folder = resolve_model(model.model)
@@ -87,8 +88,7 @@ def _open_writer(
         max_new_tokens=max_new_tokens,
         temperature=model.temperature,
     )
-    facts = {**model_facts(folder), "parameters": float(local.parameters)}
-    return ModelWriter(local, demonstrations), facts
+    return ModelWriter(local, demonstrations), model_facts(folder)
 
 
 def as_student(model: ModelSection, folder: str) -> ModelSection:

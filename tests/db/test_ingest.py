@@ -13,11 +13,12 @@ import sqlalchemy as sa
 
 from db.ingest import IngestOutcome, RowCounts, _Writer, find_runs, ingest, ingest_all
 from db.manage import database_facts, delete_run
-from db.models import Chain, Score
+from db.models import Chain, ChainScores
 from db.queries import get_question, list_questions, list_runs, revision, train_points
 from db.session import open_database, reading
 from steper_core.errors import UserError
 from steper_core.rundir import CheckpointRef, Figure, RunDir, RunKind, TrainPoint, open_run
+from steper_core.score_lines import gather
 
 from .samples import ALPHA, ANN, NOISE, RunMaker, contents, make_chain, make_question, make_score
 
@@ -35,7 +36,7 @@ def test_everything_of_a_run_arrives(engine: sa.Engine, make_run: RunMaker) -> N
     run.append_train_point(TrainPoint(step=1, epoch=0.5, losses={"aggregation": 1.5}))
     result = ingest(engine, run.path)
     assert result.run == "run"
-    assert result.added == RowCounts(chains=2, steps=5, scores=3, points=1)
+    assert result.added == RowCounts(chains=2, steps=5, scores=2, points=1)
     assert result.updated == RowCounts()
     assert result.notes == ()
     assert result.changed
@@ -47,7 +48,7 @@ def test_everything_of_a_run_arrives(engine: sa.Engine, make_run: RunMaker) -> N
         "chains": 2,
         "steps": 5,
         "retrievals": 10,
-        "scores": 3,
+        "chain_scores": 2,
         "train_points": 1,
         "run_columns": 1,
         "score_columns": 3,
@@ -118,7 +119,7 @@ def test_a_later_score_holds(engine: sa.Engine, make_run: RunMaker) -> None:
     assert list_questions(engine, (run_id,)).rows[0].right == (False,)
     run.append_scores([make_score("a", None, reason="withdrawn"), make_score("a", 0.5, "f1")])
     result = ingest(engine, run.path)
-    assert (result.added.scores, result.updated.scores) == (1, 1)
+    assert (result.added.scores, result.updated.scores) == (0, 1)
     assert list_questions(engine, (run_id,)).rows[0].right == (None,)
     run.append_scores([make_score("a", 1.0, version="2")])
     assert ingest(engine, run.path).added.scores == 1
@@ -163,7 +164,6 @@ def test_what_names_something_missing_is_told_and_the_rest_goes_in(engine: sa.En
             make_score("a", 1.0),
             make_score("ghost", 1.0),
             make_score("a", 1.0, "recall", 9),
-            make_score("a", 1.0, "recall", 0),
         ],
     )
     result = ingest(engine, run.path)
@@ -172,7 +172,6 @@ def test_what_names_something_missing_is_told_and_the_rest_goes_in(engine: sa.En
         "chains whose question is not in questions.jsonl, left out: 1 (first: 'ghost')",
         "further chains for a question that has one, left out: 1 (first: 'a')",
         f"retrieved passages that are not in passages.jsonl, steps kept without them: 1 (first: {NOISE.id!r})",
-        "scores of a step 0, left out (steps count from 1): 1 (first: 'a')",
         "scores of chains or steps that are not there, left out: 2 (first: 'a')",
     ]
     view = get_question(engine, list_questions(engine, (result.run_id,)).rows[0].id, (result.run_id,))
@@ -200,10 +199,12 @@ def test_a_chain_that_no_table_can_hold_is_left_out(engine: sa.Engine, make_run:
 def test_a_score_that_is_no_number_is_unscored(engine: sa.Engine, make_run: RunMaker) -> None:
     run = make_run(questions=[make_question("a")], chains=[make_chain("a")])
     with (run.path / "scores.jsonl").open("a") as file:
-        file.write(make_score("a", 1.0).model_dump_json().replace("1.0", "NaN") + "\n")
+        (line,) = gather([make_score("a", 1.0)])
+        file.write(line.model_dump_json().replace("1.0", "NaN") + "\n")
     ingest(engine, run.path)
     with reading(engine) as connection:
-        assert connection.execute(sa.select(Score.value, Score.reason)).one() == (None, "the value is nan")
+        stored = connection.execute(sa.select(ChainScores.numbers, ChainScores.reasons)).one()
+        assert stored == ({"0": {"em": None}}, {"0/em": "the value is nan"})
         assert connection.execute(sa.select(Chain.correct)).scalar_one() is None
 
 
@@ -358,7 +359,13 @@ def test_many_threads_that_ingest_lose_and_double_nothing(
         thread.join()
     assert errors == []
     rows = numbers(engine)
-    assert (rows["runs"], rows["questions"], rows["chains"], rows["steps"], rows["scores"]) == (4, 20, 80, 160, 80)
+    assert (rows["runs"], rows["questions"], rows["chains"], rows["steps"], rows["chain_scores"]) == (
+        4,
+        20,
+        80,
+        160,
+        80,
+    )
     assert revision(engine) == 4
 
 

@@ -221,8 +221,8 @@ def test_a_question_with_its_chains(engine: sa.Engine, make_run: RunMaker) -> No
         aliases=("nineteen fifty",),
         kind="bridge",
         hops=(
-            HopView("Who made Alpha?", "Ann Ager", ALPHA.id, "Alpha", ()),
-            HopView("When was #1 born?", "1950", ANN.id, "Ann Ager", (0,)),
+            HopView("Who made Alpha?", "Ann Ager", "Ann Ager made it.", ALPHA.id, "Alpha", ()),
+            HopView("When was #1 born?", "1950", "In 1950.", ANN.id, "Ann Ager", (0,)),
         ),
         chains=(),
     )
@@ -285,7 +285,7 @@ def test_deleting_a_run_leaves_the_others_whole(engine: sa.Engine, two_runs: tup
     delete_run(engine, first)
     assert [run.id for run in list_runs(engine)] == [second]
     rows = database_facts(engine).rows
-    assert (rows["chains"], rows["steps"], rows["retrievals"], rows["scores"]) == (3, 6, 12, 3)
+    assert (rows["chains"], rows["steps"], rows["retrievals"], rows["chain_scores"]) == (3, 6, 12, 3)
     assert (rows["questions"], rows["passages"]) == (4, 4)
     assert keys(list_questions(engine, two_runs)) == ["b", "c", "z"]
     assert revision(engine) == before + 1
@@ -298,7 +298,7 @@ def test_the_database_itself_cascades(engine: sa.Engine, two_runs: tuple[int, in
     with engine.begin() as connection:
         connection.exec_driver_sql(f"DELETE FROM runs WHERE id = {two_runs[0]}")
     rows = database_facts(engine).rows
-    assert (rows["chains"], rows["steps"], rows["retrievals"], rows["scores"]) == (3, 6, 12, 3)
+    assert (rows["chains"], rows["steps"], rows["retrievals"], rows["chain_scores"]) == (3, 6, 12, 3)
 
 
 def test_facts(engine: sa.Engine, two_runs: tuple[int, int]) -> None:
@@ -309,7 +309,7 @@ def test_facts(engine: sa.Engine, two_runs: tuple[int, int]) -> None:
     assert facts.size is None or facts.size > 10_000
 
 
-LARGE = ("chains", "questions", "steps", "scores", "retrievals", "passages", "hops")
+LARGE = ("chains", "questions", "steps", "chain_scores", "retrievals", "passages", "hops")
 
 
 @pytest.mark.parametrize("outcome", ["", "right", "wrong", "differs"])

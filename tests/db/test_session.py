@@ -113,7 +113,7 @@ def test_a_failing_migration_changes_nothing(
         "from alembic import op\n"
         "revision, down_revision, branch_labels, depends_on = '0003', '0002', None, None\n"
         "def upgrade():\n"
-        "    op.drop_table('scores')\n"
+        "    op.drop_table('chain_scores')\n"
         "    raise RuntimeError('broken')\n"
     )
     monkeypatch.setattr(module, "_FOLDER", folder)

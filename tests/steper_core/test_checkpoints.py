@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from importlib import util
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from steper_core.checkpoints import (
     EMBEDDED_MODEL,
     best_checkpoint,
     cache_folder,
+    checkpoint_at,
+    checkpoint_steps,
     disk_bytes,
     drop_resume_state,
     model_facts,
@@ -132,7 +137,13 @@ def test_parameters_and_bytes_are_measured(tiny_model: Path) -> None:
     expected = 2 * 257 * 32 + 2 * layer + 32
     assert expected == 35_040
     facts = model_facts(tiny_model)
-    assert facts == {"parameters": 35_040.0, "disk_bytes": float(disk_bytes(tiny_model))}
+    assert facts == {
+        "parameters_total": 35_040.0,
+        "parameters_active": 35_040.0,
+        "disk_bytes": float(disk_bytes(tiny_model)),
+        "layers": 2.0,
+        "width": 32.0,
+    }
     assert facts["disk_bytes"] > 4 * 35_040
 
 
@@ -194,3 +205,24 @@ def test_a_run_that_has_not_finished_has_no_best_checkpoint(tmp_path: Path) -> N
 def test_a_run_of_another_kind_has_no_best_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is no finished training run \(evaluate, finished\)"):
         best_checkpoint(finished(tmp_path / "r", RunKind.EVALUATE))
+
+
+def test_of_a_mixture_only_the_chosen_experts_are_active(tmp_path: Path) -> None:
+    weights = {"head.weight": np.zeros((2, 5)), "layers.0.mlp.experts.0.up": np.zeros(30)}
+    weights |= {f"layers.0.mlp.experts.{number}.up": np.zeros(30) for number in range(1, 4)}
+    save_file(weights, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"num_local_experts": 4, "num_experts_per_tok": 1}))
+    facts = model_facts(tmp_path)
+    assert (facts["parameters_total"], facts["parameters_active"]) == (130, 40)  # 10 + 4 x 30, 10 + 30
+    assert "layers" not in facts
+
+
+def test_checkpoints_are_found_by_their_step(tmp_path: Path) -> None:
+    for name in ("checkpoint-20", "checkpoint-5", "checkpoint-x"):
+        (tmp_path / "checkpoints" / name).mkdir(parents=True)
+    run = RunDir(tmp_path)
+    assert checkpoint_steps(run) == [5, 20]
+    with pytest.raises(UserError, match=r"no checkpoint of step 7, only of: 5, 20"):
+        checkpoint_at(run, 7)
+    with pytest.raises(UserError, match="lacks config"):
+        checkpoint_at(run, 5)

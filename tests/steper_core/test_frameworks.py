@@ -72,7 +72,7 @@ def test_a_local_system_shows_demonstrations_and_measures_its_model(tiny_model: 
     assert isinstance(system.writer, ModelWriter)
     assert [demonstration.question for demonstration in system.writer.demonstrations] == ["amber?"]
     # 2 x 257 x 32 embeddings, two layers of 9,280 and a last norm of 32: see test_checkpoints.
-    assert system.facts["parameters"] == 35_040
+    assert system.facts["parameters_total"] == 35_040
     (chain,) = system.answer([QUESTION])
     assert len(chain.steps) == 2 and chain.stop_reason is StopReason.FORCED
 

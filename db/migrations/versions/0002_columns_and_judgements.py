@@ -1,4 +1,4 @@
-"""Scores of a run as columns, and the votes of judges.
+"""Scores by chain and as columns, and the votes of judges.
 
 Revision ID: 0002
 Revises: 0001
@@ -25,6 +25,24 @@ ARRAYS = (
 
 
 def upgrade() -> None:
+    op.drop_table("scores")
+    op.create_table(
+        "chain_scores",
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("question_id", sa.Integer(), nullable=False),
+        sa.Column("evaluator", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("numbers", sa.JSON(), nullable=False),
+        sa.Column("reasons", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["run_id", "question_id"],
+            ["chains.run_id", "chains.question_id"],
+            name="fk_chain_scores_run_id_question_id",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("run_id", "question_id", "evaluator", "version", name="pk_chain_scores"),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "run_columns",
         sa.Column("run_id", sa.Integer(), nullable=False),
@@ -70,5 +88,5 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_judgements_judged_uid_question_id", "judgements", ["judged_uid", "question_id"])
-    # What is stored already has no columns: every run is read again at its next ingest.
-    op.execute("UPDATE runs SET fingerprint = ''")
+    # Scores and columns come back when runs are read again, at their next ingest.
+    op.execute("UPDATE runs SET fingerprint = '', bytes_read = 0")

@@ -1,0 +1,66 @@
+"""Scores as they lie in a run directory: one line for all that one evaluator says of one chain.
+
+A chain of five steps has about seventy scores; a line for each would say its question, evaluator and version seventy
+times, and take as long to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+from pydantic import Field
+
+from steper_core.records import Record, Score
+
+WHOLE_CHAIN = 0
+"""The step number of a score of the whole chain (steps count from 1)."""
+
+
+class ChainScores(Record):
+    """Scores that one evaluator gave one chain, by step number (0: the whole chain) and name.
+
+    `reasons` says why a value is None, under the key that `reason_key` gives.
+    """
+
+    question_id: str
+    evaluator: str
+    version: str
+    values: dict[int, dict[str, float | None]]
+    reasons: dict[str, str] = Field(default_factory=dict)
+
+    def scores(self) -> Iterator[Score]:
+        """The scores one by one."""
+        for number, values in self.values.items():
+            for name, value in values.items():
+                yield Score(
+                    question_id=self.question_id,
+                    step=number or None,
+                    name=name,
+                    value=value,
+                    reason=self.reasons.get(reason_key(number, name)),
+                    evaluator=self.evaluator,
+                    version=self.version,
+                )
+
+
+def reason_key(number: int | str, name: str) -> str:
+    """Under which key of `reasons` the reason of an unscored value stands."""
+    return f"{number}/{name}"
+
+
+def gather(scores: Iterable[Score]) -> Iterator[ChainScores]:
+    """Lines of the scores, in their order; of two scores of one thing in a line the later one holds."""
+    for (question_id, evaluator, version), group in groupby(
+        scores, key=lambda score: (score.question_id, score.evaluator, score.version)
+    ):
+        values: dict[int, dict[str, float | None]] = {}
+        reasons: dict[str, str] = {}
+        for score in group:
+            number = WHOLE_CHAIN if score.step is None else score.step
+            values.setdefault(number, {})[score.name] = score.value
+            if score.reason is None:
+                reasons.pop(reason_key(number, score.name), None)
+            else:
+                reasons[reason_key(number, score.name)] = score.reason
+        yield ChainScores(question_id=question_id, evaluator=evaluator, version=version, values=values, reasons=reasons)
