@@ -26,6 +26,9 @@ format: $(READY)  ## format and sort imports
 bench: $(READY)  ## benchmarks that fit into ten minutes
 	$(BIN)/python benchmarks/retrieval.py
 	$(BIN)/python benchmarks/database.py
+	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/bootstrap.py
+	$(BIN)/python benchmarks/judge.py
 
 setup: $(READY)
 

@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from app import commands_compare, commands_judge
 from app.console import Console
 from app.options import (
     Group,
@@ -23,6 +25,9 @@ from app.options import (
 )
 from app.settings import database_url
 from steper_core.errors import UserError
+
+if TYPE_CHECKING:
+    from steper_core.rundir import RunDir
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -101,6 +106,7 @@ def train(
 @click.option(
     "--student", help="A training run: its best checkpoint is evaluated. Default: the recipe's student model."
 )
+@click.option("--checkpoint", default="best", show_default=True, help="Of --student: best, all, or a training step.")
 @click.option("--gold", is_flag=True, help="Evaluate the gold teacher: its gold recall is the ceiling.")
 def evaluate(
     recipe: str,
@@ -109,6 +115,7 @@ def evaluate(
     runs: Path,
     name: str,
     student: str | None,
+    checkpoint: str,
     gold: bool,
 ) -> None:
     """Answer the evaluation questions with one system, and score every chain and step.
@@ -116,21 +123,51 @@ def evaluate(
     \b
     steper evaluate --name eval-steper --student steper -d FOLDER
     steper evaluate --name eval-base -d FOLDER -s reasoning.framework=rag
+    steper evaluate --name curve --student steper --checkpoint all -d FOLDER
     """
     from app import work
     from steper_core.config import ModelSection
 
     place = open_place(recipe, overrides, data, runs)
-    model, method, seed, checkpoint = place.recipe.student, "base", place.recipe.seed, None
-    if gold:
-        model, method = ModelSection(backend="gold", model="gold"), "gold"
-    elif student:
+    own = place.recipe.student
+    results = {}
+    if gold or not student:
+        model = ModelSection(backend="gold", model="gold") if gold else own
+        method = "gold" if gold else "base"
+        results[name] = work.evaluate(place, name, model, place.recipe.reasoning, method=method, seed=place.recipe.seed)
+    else:
         trained = find_run(runs, student)
-        model, checkpoint = work.student_of(trained, model)
-        method, seed = trained.info.method, trained.info.seed
-    run = work.evaluate(place, name, model, place.recipe.reasoning, method=method, seed=seed, checkpoint=checkpoint)
-    place.console.results(f"{place.material.dataset}: percent with 95 % intervals over questions", {name: run.info})
-    store(run.path, runs)
+        for step in _steps(trained, checkpoint):
+            model, reference = work.student_of(trained, own, step)
+            named = f"{name}-{reference.step}" if checkpoint == "all" else name
+            info = trained.info
+            results[named] = work.evaluate(
+                place,
+                named,
+                model,
+                place.recipe.reasoning,
+                method=info.method,
+                seed=info.seed,
+                checkpoint=reference,
+            )
+    for run in results.values():
+        store(run.path, runs)
+    place.console.results(
+        f"{place.material.dataset}: percent with 95 % intervals over questions",
+        {label: run.info for label, run in results.items()},
+    )
+
+
+def _steps(trained: RunDir, checkpoint: str) -> list[int | None]:
+    from steper_core.checkpoints import checkpoint_steps
+
+    if checkpoint == "best":
+        return [None]
+    if checkpoint == "all":
+        return list(checkpoint_steps(trained))
+    if checkpoint.isdigit():
+        return [int(checkpoint)]
+    raise UserError(f"--checkpoint is best, all or a training step, not {checkpoint!r}")
 
 
 @main.command()
@@ -151,7 +188,7 @@ def ingest(folder: Path | None, runs: Path) -> None:
             console.warn(f"{outcome.path}: {outcome.error}")
             continue
         added = outcome.result.added
-        news = f"{added.chains:,} chains, {added.steps:,} steps and {added.scores:,} scores added"
+        news = f"{added.chains:,} chains, {added.steps:,} steps and {added.scores:,} sets of scores added"
         console.say(f"{outcome.result.run}: {news if outcome.result.changed else 'up to date'}")
         for note in outcome.result.notes:
             console.warn(note)
@@ -258,3 +295,7 @@ def _serve(runs: Path, port: int) -> None:
     Console().say(f"dashboard: http://127.0.0.1:{port}  (stop it with Ctrl+C)")
     environment = {**os.environ, "STEPER_DATABASE_URL": database_url(runs)}
     subprocess.run([*command, *options], check=False, env=environment)
+
+
+for command in (commands_compare.compare, commands_compare.rescore, commands_judge.judge, commands_judge.rubrics):
+    main.add_command(command)

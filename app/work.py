@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from app.console import Console
+from app.costs import costs_of, energy_recorded
+from app.scoring import score_run
 from evaluators.answers import score_answer
-from evaluators.intervals import figures_of
-from evaluators.scoring import score_chain
 from evaluators.steps import score_steps
 from steper_core.chain_import import read_chains
-from steper_core.checkpoints import best_checkpoint, resolve_model, training_step_of
+from steper_core.checkpoints import best_checkpoint, checkpoint_at, resolve_model, training_step_of
 from steper_core.config import CollectSection, ModelSection, ReasoningSection, Recipe, TrainSection
 from steper_core.datasets import without_overlap
 from steper_core.errors import UserError
@@ -186,26 +186,32 @@ def evaluate(
         if run.info.status is not RunStatus.FINISHED:
             _write_questions(run, questions, place.retriever.passages)
             done = {chain.question_id for chain in run.chains()}
-            facts: dict[str, float] = {}
             if len(done) < len(questions):
                 with place.console.status(f"loading {model.model}"):
                     system = open_system(
                         model, reasoning, recipe.retrieval, place.retriever, material.training, recipe.seed
                     )
-                facts = system.facts
+                run.update(facts={**run.info.facts, **system.facts})
                 label = f"evaluate {name}"
-                with place.console.progress(label, "questions") as advance:
+                with place.console.progress(label, "questions") as advance, energy_recorded(run):
                     for count, chain in enumerate(system.answer(questions, done), start=len(done) + 1):
                         _append_passages(run, [chain], place.retriever.passages)
                         run.append_chains([chain])
                         advance(count, len(questions))
-            _score(run, questions, facts)
+            with place.console.status(f"scoring {name}"):
+                score_run(run)
+            facts = run.info.facts
+            run.update(facts={**facts, **costs_of(list(run.chains()), model, reasoning, facts)})
     return run
 
 
-def student_of(run: RunDir, model: ModelSection) -> tuple[ModelSection, CheckpointRef]:
-    """The best checkpoint of a training run as a model to evaluate."""
-    folder = best_checkpoint(run)
+def student_of(run: RunDir, model: ModelSection, step: int | None = None) -> tuple[ModelSection, CheckpointRef]:
+    """A checkpoint of a training run (the best one, or that of a training step) as a model to evaluate.
+
+    Raises:
+        UserError: no finished training run, or no checkpoint of that step; the message lists the steps.
+    """
+    folder = best_checkpoint(run) if step is None else checkpoint_at(run, step)
     info = run.info
     reference = CheckpointRef(run_uid=info.uid, run_name=info.name, step=training_step_of(folder))
     return as_student(model, str(folder)), reference
@@ -235,7 +241,7 @@ def _append_passages(run: RunDir, chains: Iterable[Chain], passages: Mapping[str
 
 def _collect_from_teacher(place: Workplace, run: RunDir, questions: Sequence[Question], keep: KeepRule) -> None:
     recipe = place.recipe
-    done = {chain.question_id for chain in run.chains()} | {entry.chain.question_id for entry in run.rejected()}
+    done = _collected(run)
     by_id = {question.id: question for question in questions}
     system: System = open_system(
         recipe.teacher, recipe.reasoning, recipe.retrieval, place.retriever, place.material.training, recipe.seed
@@ -250,7 +256,7 @@ def _collect_from_file(
     place: Workplace, run: RunDir, questions: Sequence[Question], keep: KeepRule, file: Path
 ) -> None:
     by_id = {question.id: question for question in questions}
-    done = {chain.question_id for chain in run.chains()} | {entry.chain.question_id for entry in run.rejected()}
+    done = _collected(run)
     imported = read_chains(file, by_id)
     for problem in imported.problems[:10]:
         place.console.warn(f"{problem} (left out)")
@@ -258,6 +264,10 @@ def _collect_from_file(
     for chain in imported.chains:
         if chain.question_id not in done:
             _sort_in(run, by_id[chain.question_id], chain, keep, passages)
+
+
+def _collected(run: RunDir) -> set[str]:
+    return {chain.question_id for chain in run.chains()} | {entry.chain.question_id for entry in run.rejected()}
 
 
 def _sort_in(run: RunDir, question: Question, chain: Chain, keep: KeepRule, passages: Mapping[str, Passage]) -> None:
@@ -273,34 +283,6 @@ def _collect_counts(run: RunDir) -> dict[str, int]:
     reasons = Counter(entry.reason for entry in run.rejected())
     rejected = {f"rejected: {reason}": count for reason, count in sorted(reasons.items())}
     return {"kept": sum(1 for _ in run.chains()), **rejected}
-
-
-def _score(run: RunDir, questions: Sequence[Question], facts: dict[str, float]) -> None:
-    by_id = {question.id: question for question in questions}
-    chains = list(run.chains())
-    scores = [score for chain in chains for score in score_chain(chain, by_id[chain.question_id])]
-    known = {(s.question_id, s.step, s.name, s.evaluator, s.version) for s in run.scores()}
-    run.append_scores(s for s in scores if (s.question_id, s.step, s.name, s.evaluator, s.version) not in known)
-    figures = figures_of(scores, by_id)
-    stops = Counter(f"stopped: {chain.stop_reason.value}" for chain in chains)
-    run.update(
-        figures={name: figure.model_dump() for name, figure in figures.items()},
-        facts={**run.info.facts, **facts, **_costs(chains)},
-        counts=dict(sorted(stops.items())),
-    )
-
-
-def _costs(chains: Sequence[Chain]) -> dict[str, float]:
-    """Measured cost a question: steps, passages, tokens, seconds (shares of batch time)."""
-    steps = [step for chain in chains for step in chain.steps]
-    count = len(chains)
-    return {
-        "steps_per_question": round(len(steps) / count, 3),
-        "passages_per_question": round(sum(len(step.retrieved) for step in steps) / count, 3),
-        "prompt_tokens_per_question": round(sum(step.prompt_tokens for step in steps) / count, 1),
-        "output_tokens_per_question": round(sum(step.output_tokens for step in steps) / count, 1),
-        "seconds_per_question": round(sum(step.seconds for step in steps) / count, 4),
-    }
 
 
 def _report_collected(console: Console, run: RunDir) -> None:

@@ -5,8 +5,8 @@
     python benchmarks/database.py --url postgresql://... an empty PostgreSQL database instead
 
 Every chain has 20 retrieved passages and 67 scores, as many as the evaluators give a chain of five steps. Run
-directories are written through the API that commands use, read through the ingest they use, and the time counts from the
-first byte read to the commit.
+directories are written through the API that commands use and read through the ingest they use; the time counts from
+the first byte read to the commit.
 """
 
 from __future__ import annotations

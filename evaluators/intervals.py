@@ -7,15 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from evaluators.significance import resampled_means
 from steper_core.records import Score
 from steper_core.rundir import Figure
 
 _LOW, _HIGH = 2.5, 97.5
-_CELLS_AT_ONCE = 1_000_000
-_COST_OF_COUNTING = 8
-"""Drawing how often one value occurs costs about as much as drawing so many questions."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ def figure_of(values: Sequence[float | None], seed: int = 0, resamples: int = 10
     mean = math.fsum(scored) / len(scored)
     if len(scored) == 1:
         return Figure(mean=mean, low=None, high=None, n=1, unscored=unscored)
-    low, high = np.percentile(_resampled_means(scored, seed, resamples), [_LOW, _HIGH])
+    low, high = np.percentile(resampled_means(scored[:, np.newaxis], seed, resamples), [_LOW, _HIGH])
     # Rounding may put the bounds of nearly equal values a last digit past their mean.
     return Figure(mean=mean, low=min(float(low), mean), high=max(float(high), mean), n=len(scored), unscored=unscored)
 
@@ -104,28 +101,6 @@ def spread_over_seeds(means: Iterable[float | None]) -> Spread:
     known = [mean for mean in means if mean is not None]
     deviation = float(np.std(known, ddof=1)) if len(known) > 1 else None
     return Spread(_mean(known), deviation, len(known))
-
-
-def _resampled_means(values: npt.NDArray[np.float64], seed: int, resamples: int) -> npt.NDArray[np.float64]:
-    """Means of samples drawn with replacement.
-
-    How often each distinct value is drawn is multinomial: the same distribution as drawing questions one by one, at a
-    cost that grows with the number of distinct values (two for EM) and not of questions. Where nearly all values differ
-    drawing one by one is cheaper.
-    """
-    rng = np.random.default_rng(seed)
-    distinct, counts = np.unique(values, return_counts=True)
-    total = len(values)
-    few = len(distinct) * _COST_OF_COUNTING < total
-    rows = max(1, _CELLS_AT_ONCE // (len(distinct) if few else total))
-    chunks = []
-    for start in range(0, resamples, rows):
-        size = min(rows, resamples - start)
-        if few:
-            chunks.append(rng.multinomial(total, counts / total, size=size) @ distinct)
-        else:
-            chunks.append(values[rng.integers(total, size=(size, total), dtype=np.int32)].sum(axis=1))
-    return np.concatenate(chunks) / total
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from evaluators.answers import contains, normalise
+from evaluators.values import Value
 from steper_core.records import Ability, Chain, Hop, Question
 
 NO_HOPS = "the question has no gold hops"
@@ -25,14 +26,6 @@ ANSWER_LINE = "the answer line states no hop"
 
 _FUNCTION_WORDS = frozenset({"at", "by", "did", "does", "for", "how", "in", "is", "of", "on", "to", "was"})
 _QUESTION_WORDS = frozenset({"what", "when", "where", "which", "who", "whose"})
-
-
-@dataclass(frozen=True)
-class Value:
-    """A fraction, or None with the reason why there is none."""
-
-    value: float | None
-    reason: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from app.formats import duration, number, percent
+from app.formats import duration, number
 from app.plain import one_line, plain
 from app.tokens import (
     ABILITIES,
     ABILITY_COLOURS,
     ABILITY_INKS,
-    FIGURES,
     RIGHT,
-    SECONDARY,
     STEP_SCORES,
     STOP_REASONS,
     UNSCORED,
     WRONG,
     chosen_run,
-    figure_label,
     score_glyph,
 )
+from app.views.aligned import Layout, Place, lay_out
 from app.views.component import Component
-from db.queries import ChainView, HopView, PassageView, QuestionView, RunRow, ScoreView, StepView
+from app.views.grounded import segments
+from app.views.judged import judged
+from app.views.scores import score_lists
+from db.queries import ChainView, HopView, PassageView, QuestionView, RunRow, StepView
+from evaluators.path import first_wrong_step
 
 _CHAIN = Component("chain")
 _TITLE = 160
 _TONES = {RIGHT: "good", WRONG: "bad", UNSCORED: "grey"}
-_WORDS = {RIGHT: "right: ", WRONG: "wrong: ", UNSCORED: "not scored: "}
 
 
 def show_chains(view: QuestionView, runs: Sequence[RunRow], *, gold: bool) -> None:
@@ -50,14 +51,11 @@ def chain_data(view: QuestionView, runs: Sequence[RunRow], *, gold: bool) -> dic
         },
         "runs": [chosen_run(position, one_line(run.name)) for position, run in enumerate(runs)],
         "hops": [_hop(position, hop, view.chains) for position, hop in enumerate(view.hops)] if gold else [],
-        "chains": [None if chain is None else _chain(chain, gold=gold) for chain in view.chains],
+        "chains": [
+            None if chain is None else _chain(chain, layout, view.text, gold=gold)
+            for chain, layout in zip(view.chains, lay_out(view), strict=True)
+        ],
     }
-
-
-def first_wrong_step(steps: Iterable[StepView]) -> int | None:
-    """Number of the first step whose rationale states no hop that was due, None if there is none."""
-    wrong = (step.number for step in steps if any(s.name == "sub_answer" and s.value == 0 for s in step.scores))
-    return next(wrong, None)
 
 
 def reached_at(hop: HopView, chain: ChainView) -> int | None:
@@ -91,8 +89,8 @@ def _reached(position: int, hop: HopView, chain: ChainView | None) -> dict[str, 
     return {**run, "text": f"{RIGHT} step {step}", "tone": "good", "hint": f"step {step} retrieved this passage"}
 
 
-def _chain(chain: ChainView, *, gold: bool) -> dict[str, Any]:
-    flagged = first_wrong_step(chain.steps)
+def _chain(chain: ChainView, layout: Layout, question: str, *, gold: bool) -> dict[str, Any]:
+    flagged = first_wrong_step({step.number: _sub_answer(step) for step in chain.steps})
     em = next((score.value for score in chain.scores if score.name == "em"), None)
     glyph = score_glyph(em) or UNSCORED
     words = {RIGHT: "right", WRONG: "wrong", UNSCORED: "not scored"}
@@ -104,10 +102,32 @@ def _chain(chain: ChainView, *, gold: bool) -> dict[str, Any]:
         "answer": None if chain.answer is None else plain(chain.answer),
         "outcome": {"glyph": glyph, "word": words[glyph], "tone": _TONES[glyph]},
         "cost": f"{stop} · {cost}",
-        "scores": _scores(score for score in chain.scores if score.name not in SECONDARY),
-        "more": _scores(score for score in chain.scores if score.name in SECONDARY),
-        "steps": [_step(step, step.number == flagged, gold=gold) for step in chain.steps],
+        **score_lists(chain.scores),
+        "judged": judged(chain.judgements, 0),
+        "gaps": list(layout.gaps),
+        "steps": [
+            _step(step, step.number == flagged, gold=gold)
+            | _place(layout.places[step.number])
+            | {
+                "segments": segments(plain(step.rationale), read_by(chain, step.number), question),
+                "judged": judged(chain.judgements, step.number),
+            }
+            for step in chain.steps
+        ],
     }
+
+
+def read_by(chain: ChainView, number: int) -> list[PassageView]:
+    """The passages retrieved up to a step."""
+    return [passage for step in chain.steps if step.number <= number for passage in step.passages]
+
+
+def _sub_answer(step: StepView) -> float | None:
+    return next((score.value for score in step.scores if score.name == "sub_answer"), None)
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {"row": place.row, "mark": place.mark, "parted": place.parted}
 
 
 def _step(step: StepView, flagged: bool, *, gold: bool) -> dict[str, Any]:
@@ -122,7 +142,7 @@ def _step(step: StepView, flagged: bool, *, gold: bool) -> dict[str, Any]:
         "query": plain(step.query),
         "passages": [_passage(passage, gold=gold) for passage in step.passages],
         "rationale": plain(step.rationale),
-        "scores": _scores(step.scores, STEP_SCORES),
+        **score_lists(step.scores, STEP_SCORES, of_step=True),
         "cost": f"{_tokens(step.prompt_tokens, step.output_tokens)} · {duration(step.seconds)}",
         "flag": flagged,
     }
@@ -140,25 +160,4 @@ def _passage(passage: PassageView, *, gold: bool) -> dict[str, Any]:
         "text": plain(text),
         "score": f"{passage.score:.2f}",
         "gold": passage.gold and gold,
-    }
-
-
-def _scores(scores: Iterable[ScoreView], labels: Mapping[str, str] = FIGURES) -> list[dict[str, Any]]:
-    order = {name: position for position, name in enumerate(FIGURES)}
-    return [
-        _score(score, labels.get(score.name) or figure_label(score.name))
-        for score in sorted(scores, key=lambda score: order.get(score.name, len(order)))
-    ]
-
-
-def _score(score: ScoreView, label: str) -> dict[str, Any]:
-    glyph = score_glyph(score.value)
-    source = f"{score.evaluator} {score.version}"
-    return {
-        "glyph": glyph,
-        "tone": _TONES.get(glyph, ""),
-        "word": _WORDS.get(glyph, ""),
-        "label": plain(label),
-        "value": "" if glyph else percent(score.value),
-        "hint": plain(f"{score.reason} ({source})" if score.reason else source),
     }

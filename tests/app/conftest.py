@@ -79,8 +79,8 @@ def make_question() -> Callable[..., QuestionView]:
         *run_ids: int, sub_answers: tuple[float | None, ...] = (1.0, None), em: float | None = 1.0
     ) -> QuestionView:
         hops = (
-            HopView("Who made it?", "Ada", "p1", "It (film)", ()),
-            HopView("Where was Ada born?", "Oslo", "p2", "Ada", (0,)),
+            HopView("Who made it?", "Ada", "Ada made it.", "p1", "It (film)", ()),
+            HopView("Where was Ada born?", "Oslo", "Ada was born in Oslo.", "p2", "Ada", (0,)),
         )
         abilities = ("initialization", "aggregation")
         steps = tuple(

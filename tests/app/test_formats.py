@@ -48,7 +48,7 @@ def test_durations_take_the_unit_that_fits(seconds: float | None, shown: str) ->
         ("tokens_per_second", 403.2, "Tokens per second", "403.20 tokens/s"),
         ("disk_bytes", 538e6, "Disk", "538 MB"),
         ("training_seconds", 612.4, "Training", "10 min 12 s"),
-        ("parameters", 134515008.0, "Parameters", "134.5 M"),
+        ("parameters_total", 134515008.0, "Parameters total", "134.5 M"),
         ("cut_examples", 3.0, "Cut examples", "3"),
         ("energy_joules", 1500.0, "Energy", "1\u2009500 J"),
         ("seconds", 3.0, "Seconds", "3.00 s"),

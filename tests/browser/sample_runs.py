@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluators.intervals import figures_of
-from evaluators.scoring import score_chain
+from evaluators.scoring import default_scorers, score_chain
 from steper_core.records import Chain, Hop, Passage, Question, Retrieved, Step, StopReason, ability_of
 from steper_core.rundir import CheckpointRef, Rejection, RunKind, TrainPoint, open_run
 
@@ -160,14 +160,16 @@ def write_evaluation(
         run.write_questions(questions)
         run.append_passages([*passages, *(_extra_passages(count))])
         run.append_chains(chains)
-        scores = [s for asked, answer in zip(questions, chains, strict=True) for s in score_chain(answer, asked)]
+        scorers = default_scorers({p.id: p for p in [*passages, *_extra_passages(count)]})
+        asked_and_answered = zip(questions, chains, strict=True)
+        scores = [s for asked, answer in asked_and_answered for s in score_chain(answer, asked, scorers)]
         run.append_scores(scores)
         figures = figures_of(scores, [asked.id for asked in questions])
         run.update(
             figures={key: figure.model_dump() for key, figure in figures.items()},
             counts={"stopped: answered": len(right), "stopped: forced": len(chains) - len(right)},
             facts={
-                "parameters": 134515008.0,
+                "parameters_total": 134515008.0,
                 "disk_bytes": 538e6,
                 "seconds_per_question": 1.93,
                 "steps_per_question": 3.2,

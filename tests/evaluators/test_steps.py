@@ -10,9 +10,9 @@ from evaluators.steps import (
     NO_PASSAGE,
     NO_SUB_ANSWERS,
     ChainResult,
-    Value,
     score_steps,
 )
+from evaluators.values import Value
 from steper_core.records import Chain, Hop, Question, Retrieved, Step, StopReason, ability_of
 
 

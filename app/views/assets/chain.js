@@ -33,6 +33,42 @@ const passage = (item, id) =>
     ),
   );
 
+// A rationale with its words tinted by where they stand; folded, it is drawn without tints.
+const rationale = (item, id) =>
+  item.rationale.length > 600
+    ? folded(item.rationale, 600, `rationale-${id}`)
+    : h(
+        "span",
+        { class: "data", dir: "auto" },
+        item.segments.map((piece) => h("span", { class: piece.tone, title: piece.hint || null }, piece.text)),
+      );
+
+const more = (scores) =>
+  scores.length > 0 &&
+  h("details", { class: "all" }, h("summary", {}, "more scores"), h("div", { class: "scores" }, scores.map(score)));
+
+const vote = (item, id) =>
+  h(
+    "li",
+    {},
+    item.verdicts.map((verdict) => h("span", {}, text(verdict.name, "grey"), h("span", { class: "num" }, ` ${verdict.value}`))),
+    item.unscored && text(`– not scored: ${item.unscored}`, "grey"),
+    item.tags.map((tag) => text(tag, "tag")),
+    text(item.about, "grey"),
+    item.explanation && h("div", {}, folded(item.explanation, 220, `vote-${id}`)),
+  );
+
+const votes = (items, id) =>
+  items.length > 0 &&
+  h(
+    "details",
+    { class: "all" },
+    h("summary", {}, items.length === 1 ? "what the judge said" : `what judges said (${items.length})`),
+    h("ul", { class: "votes" }, items.map((item, index) => vote(item, `${id}-${index}`))),
+  );
+
+const gap = (row) => h("div", { class: "gap", vars: { "grid-row": String(row) } }, "no such step");
+
 const step = (item, row, id) =>
   h(
     "section",
@@ -47,13 +83,17 @@ const step = (item, row, id) =>
         item.ability.short,
       ),
       item.flag && h("span", { class: "flag bad" }, "⚑ first wrong step"),
+      item.mark && h("span", { class: "mark grey" }, item.mark),
+      item.parted && h("span", { class: "mark warn", title: "From here on the two chains have read different passages" }, "⑂ evidence parts"),
       h("span", { class: "cost grey num" }, unbroken(item.cost)),
     ),
     item.query && h("div", { class: "query" }, h("span", { class: "label" }, "query"), folded(item.query, 220, `query-${id}`, "grey")),
     item.passages.length > 0 &&
       h("ul", { class: "passages" }, item.passages.map((hit, index) => passage(hit, `${id}-${index}`))),
-    h("div", { class: "rationale" }, folded(item.rationale, 600, `rationale-${id}`)),
+    h("div", { class: "rationale" }, rationale(item, id)),
     item.scores.length > 0 && h("div", { class: "scores" }, item.scores.map(score)),
+    more(item.more),
+    votes(item.judged, id),
   );
 
 const chain = (run, item, index, id) =>
@@ -74,12 +114,12 @@ const chain = (run, item, index, id) =>
         ),
         h("div", { class: "cost grey num" }, unbroken(item.cost)),
         item.scores.length > 0 && h("div", { class: "scores" }, item.scores.map(score)),
-        item.more.length > 0 &&
-          h("details", { class: "all" }, h("summary", {}, "more scores"), h("div", { class: "scores" }, item.more.map(score))),
+        more(item.more),
+        votes(item.judged, id),
       ],
     ),
     item
-      ? item.steps.map((part, position) => step(part, position + 2, `${id}-${part.number}`))
+      ? [...item.steps.map((part) => step(part, part.row + 2, `${id}-${part.number}`)), ...item.gaps.map((row) => gap(row + 2))]
       : h("div", { class: "missing" }, "This run has no chain for this question."),
   );
 

@@ -1,0 +1,131 @@
+"""`steper compare` and `steper rescore`: runs side by side, and their scores brought up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app.console import Console, percent
+from app.options import find_run, runs_option
+from app.settings import database_url
+from steper_core.errors import UserError
+
+if TYPE_CHECKING:
+    from app.comparison import Cell, Comparison, Table
+
+_SHOWN = (
+    ("em", ""),
+    ("f1", ""),
+    ("acc", ""),
+    ("gold_recall", ""),
+    ("hops_reached", ""),
+    ("sub_answer", "initialization"),
+    ("sub_answer", "expansion"),
+    ("grounding", ""),
+    ("right_by_wrong_path", ""),
+)
+
+
+@click.command()
+@click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
+@click.option("--score", default="em", show_default=True, help="The score that the verdict is about.")
+@click.option("--all", "everything", is_flag=True, help="Every score that the runs hold, not the main ones only.")
+@runs_option
+def compare(names: tuple[str, ...], score: str, everything: bool, runs: Path) -> None:
+    """Compare evaluation runs on the questions they share; the first one is the reference.
+
+    \b
+    steper compare demo-eval-vanilla-kd-s0 demo-eval-steper-s0
+    steper compare base vanilla steper --score gold_recall --all
+    """
+    from app.comparison import MAX_RUNS, label_of, score_names
+    from app.comparison import compare as compare_runs
+    from db import RunFilter, ingest, list_runs, open_database, run_arrays, score_arrays
+    from evaluators.meanings import MEANINGS
+
+    console = Console()
+    if not 2 <= len(dict.fromkeys(names)) <= MAX_RUNS:
+        raise UserError(f"compare takes two to {MAX_RUNS} different runs")
+    engine = open_database(database_url(runs))
+    ids = tuple(ingest(engine, find_run(runs, name).path).run_id for name in dict.fromkeys(names))
+    rows = {run.id: run for run in list_runs(engine, RunFilter())}
+    chosen = [rows[run_id] for run_id in ids]
+    arrays = run_arrays(engine, ids)
+    empty = [run.name for run, own in zip(chosen, arrays, strict=True) if own is None]
+    if empty:
+        raise UserError(f"{', '.join(empty)}: no chains to compare; evaluation runs hold chains")
+    scores = score_arrays(engine, ids)
+    held = score_names(scores)
+    if (score, "") not in held:
+        known = ", ".join(dict.fromkeys(name for name, ability in held if not ability))
+        raise UserError(f"no run holds a score named {score!r}; there are: {known}")
+    comparison = compare_runs(
+        chosen,
+        [own for own in arrays if own is not None],
+        scores,
+        score=(score, ""),
+        names=held if everything else [name for name in (*_SHOWN, *_judged(held)) if name in held],
+        units={name: meaning.unit for name, meaning in MEANINGS.items()},
+    )
+    _print(console, comparison, label_of(comparison.score))
+
+
+def _judged(held: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    return ((name, ability) for name, ability in held if not ability and "@" in name)
+
+
+@click.command()
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@runs_option
+def rescore(names: tuple[str, ...], runs: Path) -> None:
+    """Score saved chains anew with this version's evaluators; no model is run.
+
+    Scores of earlier versions are kept; tables use the latest one.
+    """
+    from app.options import store
+    from app.scoring import rescore as rescore_run
+
+    console = Console()
+    for name in names:
+        run = find_run(runs, name)
+        if run.info.kind != "evaluate":
+            raise UserError(f"{name} is a {run.info.kind.value} run; only evaluation runs are scored")
+        with console.status(f"scoring {name}"):
+            added = rescore_run(run)
+            store(run.path, runs)
+        console.say(f"{name}: {added:,} scores added" if added else f"{name}: up to date")
+
+
+def _print(console: Console, comparison: Comparison, score: str) -> None:
+    for warning in comparison.warnings:
+        console.warn(warning)
+    for sentence in (*comparison.verdicts, *comparison.seeds):
+        console.say(sentence)
+    names = [run.name for run in comparison.runs]
+    title = f"{comparison.shared:,} questions; 95 % intervals; below each figure its difference from {names[0]}"
+    _print_table(console, f"scores on {title}", "score", names, comparison.matrix)
+    for label, table in (("kind", comparison.kinds), ("hops", comparison.hops)):
+        if len(table.lines) > 1:
+            _print_table(console, f"{score} by {label}", label, names, table)
+
+
+def _print_table(console: Console, title: str, first: str, names: list[str], table: Table) -> None:
+    console.table(title, [first, *names], [[line.label, *map(_cell, line.cells)] for line in table.lines])
+    if table.note:
+        console.say(table.note)
+
+
+def _cell(cell: Cell | None) -> str:
+    from evaluators.verdict import format_p, signed
+
+    if cell is None or cell.figure.mean is None:
+        return "–"
+    lines = [f"{percent(cell.figure)} n={cell.figure.n}"]
+    against = cell.paired
+    if against and against.difference is not None and cell.adjusted_p is not None:
+        mark = "*" if cell.adjusted_p < 0.05 else ""
+        lines.append(f"{signed(against.difference).removesuffix(' points')}{mark} {format_p(cell.adjusted_p)}")
+    return "\n".join(lines)

@@ -1,0 +1,70 @@
+"""What an evaluation cost: tokens, retrievals, seconds and joules a question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from evaluators.efficiency import transformer_flops
+from steper_core.config import ModelSection, ReasoningSection
+from steper_core.energy import measure_energy
+from steper_core.records import Chain
+from steper_core.rundir import RunDir
+
+
+@contextmanager
+def energy_recorded(run: RunDir) -> Iterator[None]:
+    """Add the energy of the block, and how many chains it finished, to what earlier sessions of the run took."""
+    before = sum(1 for _ in run.chains())
+    meter = None
+    try:
+        with measure_energy() as meter:
+            yield
+    finally:
+        if meter is not None and meter.energy is not None:
+            info = run.info
+            facts = dict(info.facts)
+            facts["joules"] = facts.get("joules", 0.0) + meter.energy.joules
+            facts["joules_questions"] = facts.get("joules_questions", 0.0) + sum(1 for _ in run.chains()) - before
+            facts["energy_estimated"] = float(meter.energy.estimated)
+            run.update(facts=facts, hardware={**info.hardware, "energy_source": meter.energy.source})
+
+
+def costs_of(
+    chains: Sequence[Chain], model: ModelSection, reasoning: ReasoningSection, facts: dict[str, float]
+) -> dict[str, float]:
+    """Facts of an evaluation run, from its chains and the `facts` known of its model and energy.
+
+    Seconds are each chain's share of the wall time of the batches it was computed in: what a question costs at this
+    batch size, not how long a single one would wait.
+    """
+    count = len(chains)
+    if not count:
+        return {}
+    steps = [step for chain in chains for step in chain.steps]
+    seconds = [sum(step.seconds for step in chain.steps) for chain in chains]
+    prompts = sum(step.prompt_tokens for step in steps) / count
+    outputs = sum(step.output_tokens for step in steps) / count
+    p50, p95 = (round(float(value), 4) for value in np.percentile(seconds, [50, 95]))
+    costs = {
+        "steps_per_question": round(len(steps) / count, 3),
+        "retrievals_per_question": round(sum(step.duplicates is not None for step in steps) / count, 3),
+        "passages_per_question": round(sum(len(step.retrieved) for step in steps) / count, 3),
+        "prompt_tokens_per_question": round(prompts, 1),
+        "output_tokens_per_question": round(outputs, 1),
+        "seconds_per_question": round(sum(seconds) / count, 4),
+        "seconds_p50": p50,
+        "seconds_p95": p95,
+        "batch_size" if model.backend == "local" else "concurrency": float(min(model.batch_size, reasoning.window)),
+    }
+    if active := facts.get("parameters_active"):
+        flops = (
+            transformer_flops(active, step.prompt_tokens, step.output_tokens, facts.get("layers"), facts.get("width"))
+            for step in steps
+        )
+        costs["flops_per_question"] = sum(flops) / count
+    if covered := facts.get("joules_questions"):
+        costs["joules_per_question"] = round(facts["joules"] / covered, 3)
+    return costs

@@ -1,0 +1,47 @@
+"""Scoring the chains of a run directory: what is missing is added, nothing is computed by a model."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from evaluators.intervals import figures_of
+from evaluators.scoring import default_scorers, score_chain
+from steper_core.records import Score
+from steper_core.rundir import RunDir, hold_run
+
+
+def score_run(run: RunDir) -> None:
+    """Score every chain with the scorers of this version, append what the run does not hold yet, and sum up."""
+    questions = {question.id: question for question in run.questions()}
+    scorers = default_scorers({passage.id: passage for passage in run.passages()})
+    known = {_identity(score) for score in run.scores()}
+    stops: Counter[str] = Counter()
+    for chain in run.chains():
+        stops[f"stopped: {chain.stop_reason.value}"] += 1
+        scores = score_chain(chain, questions[chain.question_id], scorers)
+        run.append_scores(score for score in scores if _identity(score) not in known)
+    run.update(counts={**run.info.counts, **dict(sorted(stops.items()))})
+    refresh_figures(run)
+
+
+def refresh_figures(run: RunDir) -> None:
+    """Compute the run's figures anew from the scores that its directory holds."""
+    figures = figures_of(run.scores(), [question.id for question in run.questions()])
+    run.update(figures={name: figure.model_dump() for name, figure in figures.items()})
+
+
+def rescore(run: RunDir) -> int:
+    """Bring a finished run's scores up to this version's scorers; return how many scores were added.
+
+    Raises:
+        UserError: another process is working on the run.
+    """
+    with hold_run(run.path) as held:
+        held.repair()
+        before = sum(1 for _ in held.scores())
+        score_run(held)
+        return sum(1 for _ in held.scores()) - before
+
+
+def _identity(score: Score) -> tuple[str, int | None, str, str, str]:
+    return score.question_id, score.step, score.name, score.evaluator, score.version

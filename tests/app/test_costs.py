@@ -1,0 +1,81 @@
+"""What an evaluation cost, from chains worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from app.costs import costs_of, energy_recorded
+from steper_core.config import ModelSection, ReasoningSection
+from steper_core.records import Chain, Retrieved, Step, StopReason, ability_of
+from steper_core.rundir import RunDir, RunKind, open_run
+
+MODEL = ModelSection(batch_size=8)
+REASONING = ReasoningSection(window=4)
+
+
+def chain(key: str, seconds: Sequence[float], prompt: int = 100, output: int = 10) -> Chain:
+    steps = tuple(
+        Step(
+            number=number,
+            ability=ability_of(number, len(seconds)),
+            query="q",
+            retrieved=(Retrieved(passage_id=f"{key}{number}", rank=1, score=1.0),),
+            rationale="r",
+            prompt_tokens=prompt,
+            output_tokens=output,
+            seconds=own,
+            duplicates=0,
+        )
+        for number, own in enumerate(seconds, start=1)
+    )
+    return Chain(question_id=key, steps=steps, answer="x", stop_reason=StopReason.ANSWERED)
+
+
+def test_costs_are_means_a_question_and_quantiles_of_seconds() -> None:
+    costs = costs_of([chain("a", [1.0, 2.0]), chain("b", [5.0])], MODEL, REASONING, {})
+    assert costs == {
+        "steps_per_question": 1.5,
+        "retrievals_per_question": 1.5,
+        "passages_per_question": 1.5,
+        "prompt_tokens_per_question": 150.0,
+        "output_tokens_per_question": 15.0,
+        "seconds_per_question": 4.0,
+        "seconds_p50": 4.0,
+        "seconds_p95": 4.9,  # 3 + 0.95 x (5 - 3)
+        "batch_size": 4.0,  # no more than advance together
+    }
+
+
+def test_a_servers_requests_at_once_are_its_concurrency() -> None:
+    costs = costs_of([chain("a", [1.0])], ModelSection(backend="openai", batch_size=2), REASONING, {})
+    assert costs["concurrency"] == 2.0 and "batch_size" not in costs
+
+
+def test_operations_and_joules_need_to_be_known() -> None:
+    facts = {"parameters_active": 1e6, "joules": 30.0, "joules_questions": 4.0}
+    costs = costs_of([chain("a", [1.0]), chain("b", [1.0, 1.0])], MODEL, REASONING, facts)
+    assert costs["flops_per_question"] == pytest.approx(1.5 * 2 * 1e6 * 110, rel=0.02)
+    assert costs["joules_per_question"] == 7.5
+
+
+def test_no_chain_costs_nothing() -> None:
+    assert costs_of([], MODEL, REASONING, {}) == {}
+
+
+def test_energy_of_several_sessions_adds_up_with_the_chains_it_covers(tmp_path: Path) -> None:
+    def session(key: str) -> RunDir:
+        with open_run(tmp_path / "r", kind=RunKind.EVALUATE, config={}, dataset="d", model="m") as run:
+            with energy_recorded(run):
+                run.append_chains([chain(key, [1.0])])
+            raise RuntimeError("killed")
+
+    for key in ("a", "b"):
+        with pytest.raises(RuntimeError):
+            session(key)
+    info = RunDir(tmp_path / "r").info
+    assert info.facts["joules_questions"] == 2
+    assert info.facts["joules"] > 0
+    assert info.hardware["energy_source"]
