@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app import commands_compare, commands_judge
+from app import commands_agreement, commands_compare, commands_judge
 from app.console import Console
 from app.options import (
     Group,
@@ -297,5 +297,11 @@ def _serve(runs: Path, port: int) -> None:
     subprocess.run([*command, *options], check=False, env=environment)
 
 
-for command in (commands_compare.compare, commands_compare.rescore, commands_judge.judge, commands_judge.rubrics):
+for command in (
+    commands_agreement.agreement,
+    commands_compare.compare,
+    commands_compare.rescore,
+    commands_judge.judge,
+    commands_judge.rubrics,
+):
     main.add_command(command)

@@ -110,6 +110,31 @@ def _print(console: Console, comparison: Comparison, score: str) -> None:
     for label, table in (("kind", comparison.kinds), ("hops", comparison.hops)):
         if len(table.lines) > 1:
             _print_table(console, f"{score} by {label}", label, names, table)
+    _print_costs(console, comparison)
+
+
+def _print_costs(console: Console, comparison: Comparison) -> None:
+    from app.formats import number
+    from evaluators.efficiency import COSTS, ratios
+
+    first, *_ = comparison.runs
+    against = [ratios(run.facts, first.facts) for run in comparison.runs]
+    rows = []
+    for fact, label in COSTS.items():
+        if not any(fact in run.facts for run in comparison.runs):
+            continue
+        cells = [number(run.facts.get(fact), 2) for run in comparison.runs]
+        times = ["", *(_times(ratio.times_less[fact].value) for ratio in against[1:])]
+        rows.append([label, *(f"{cell}\n{more}" if more else cell for cell, more in zip(cells, times, strict=True))])
+    if rows:
+        names = [run.name for run in comparison.runs]
+        console.table(f"cost; below each figure how many times less than {first.name}", ["cost", *names], rows)
+    for remark in dict.fromkeys(remark for ratio in against[1:] for remark in ratio.remarks):
+        console.warn(remark)
+
+
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None or ratio == 1 else f"x {ratio:.2g}"
 
 
 def _print_table(console: Console, title: str, first: str, names: list[str], table: Table) -> None:

@@ -19,6 +19,7 @@ from db.queries import RunArrays, RunRow, ScoreArray
 from evaluators.intervals import figure_of
 from evaluators.significance import PairedResult, Values, holm, over_seeds, paired
 from evaluators.verdict import Unit, matrix_note, verdict, verdict_over_seeds
+from steper_core.digests import differences
 from steper_core.rundir import Figure
 
 MAX_RUNS = len(RUN_LETTERS)
@@ -354,7 +355,8 @@ def _version_warnings(runs: Sequence[RunRow], scores: Sequence[ScoreArray]) -> l
 def _setting_warnings(runs: Sequence[RunRow]) -> list[str]:
     warnings = []
     for run in runs[1:]:
-        changed = list(_changed(_prompting(runs[0]), _prompting(run)))
+        found = differences(_prompting(runs[0]), _prompting(run))
+        changed = [f"{key} ({_short(one)} and {_short(other)})" for key, one, other in found]
         if changed:
             warnings.append(f"{run.name} and {runs[0].name} differ in more than the model: {', '.join(changed)}")
     return warnings
@@ -364,14 +366,6 @@ def _prompting(run: RunRow) -> dict[str, Any]:
     """The settings that decide what a model is shown: corpus, retrieval, how steps are driven."""
     kept = {name: run.config.get(name) for name in ("corpus", "retrieval", "reasoning")}
     return {"data": run.dataset, **kept}
-
-
-def _changed(one: Any, other: Any, prefix: str = "") -> Iterable[str]:
-    if isinstance(one, dict) and isinstance(other, dict):
-        for key in sorted(one.keys() | other.keys()):
-            yield from _changed(one.get(key), other.get(key), f"{prefix}.{key}" if prefix else key)
-    elif one != other:
-        yield f"{prefix} ({_short(one)} and {_short(other)})"
 
 
 def _short(value: Any) -> str:

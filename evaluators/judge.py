@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -17,16 +16,14 @@ from evaluators.judge_answers import UnusableAnswerError, Verdicts, read_answer,
 from evaluators.judge_cache import Answer, AnswerCache, cache_key
 from evaluators.judge_prompts import Asked, Item, Prompter, asked_of
 from evaluators.judge_server import CallFailedError, JudgeSettings, Traits
+from evaluators.judge_session import Outcome, Session
 from evaluators.rubric import RI, SQA, Rubric
-from steper_core.errors import UserError
 from steper_core.records import Judgement
 from steper_core.texts import one_line
 
 CALL_FAILED = "the call failed: "
 """How the reason of a vote begins that no answer came for: repeating the command asks for it again."""
 
-_FAILURES_IN_A_ROW = 20
-_GRACE_SECONDS = 60.0
 _KEPT_AT_ONCE = 200
 _CHARACTERS_A_TOKEN = 4
 _TOKENS_AN_ANSWER = 120
@@ -121,13 +118,13 @@ class Judge:
             keep([judgement_of(self._rubric, call, self._server.model, answer) for call, answer in part if answer])
         if not missing:
             return 0
-        session = _Session(self._ask, lambda outcomes: self._keep(outcomes, keep), self._concurrency)
+        session = Session(self._ask, lambda outcomes: self._keep(outcomes, keep), self._concurrency)
         asyncio.run(self._serve(session, missing, traits, on_traits, on_stop))
         return session.asked
 
     async def _serve(
         self,
-        session: _Session,
+        session: Session[Call],
         calls: Sequence[Call],
         traits: Traits | None,
         on_traits: Callable[[Traits], None],
@@ -162,7 +159,7 @@ class Judge:
         schema = schema_of(asked_of(self._rubric, call.item), self._rubric.tags)
         return await self._server.ask(self._prompter.messages(call.item), schema, call.vote)
 
-    def _keep(self, outcomes: Sequence[_Outcome], keep: Callable[[list[Judgement]], None]) -> None:
+    def _keep(self, outcomes: Sequence[tuple[Call, Outcome]], keep: Callable[[list[Judgement]], None]) -> None:
         self._cache.put((call.key, answer) for call, answer in outcomes if isinstance(answer, Answer))
         keep([judgement_of(self._rubric, call, self._server.model, answer) for call, answer in outcomes])
 
@@ -173,7 +170,7 @@ def tokens_of(calls: Iterable[Call]) -> tuple[int, int]:
     return sum(counts), len(counts) * _TOKENS_AN_ANSWER
 
 
-def judgement_of(rubric: Rubric, call: Call, model: str, answer: Answer | CallFailedError) -> Judgement:
+def judgement_of(rubric: Rubric, call: Call, model: str, answer: Outcome) -> Judgement:
     """The vote in an answer; unscored with the reason where it holds none that counts."""
     item = call.item
     bare = Judgement(
@@ -226,83 +223,3 @@ def _figures(rubric: Rubric, item: Item, values: dict[str, float]) -> dict[str, 
     if score_answer(item.chain.answer or "", question.golds, question.dataset).acc == 1:
         figures[RI] = float(all(value == 1 for value in values.values()))
     return figures
-
-
-_Outcome = tuple[Call, Answer | CallFailedError]
-
-
-class _Session:
-    """Calls in flight, at most `concurrency`; what comes home is kept in bundles, in the order it came."""
-
-    def __init__(
-        self,
-        ask: Callable[[Call], Awaitable[Answer]],
-        keep: Callable[[Sequence[_Outcome]], None],
-        concurrency: int,
-    ) -> None:
-        self.asked = 0
-        self._ask = ask
-        self._keep = keep
-        self._concurrency = concurrency
-        self._answered = 0
-        self._failures = 0
-
-    async def run(self, calls: Sequence[Call], on_stop: Callable[[int], None]) -> None:
-        waiting = deque(calls)
-        home: asyncio.Queue[_Outcome | Exception] = asyncio.Queue()
-        workers = [asyncio.create_task(self._work(waiting, home)) for _ in range(min(self._concurrency, len(waiting)))]
-        left = len(waiting)
-        try:
-            while left:
-                left -= self._store([await home.get(), *_drain(home)])
-        except asyncio.CancelledError:
-            waiting.clear()
-            in_flight = sum(not worker.done() for worker in workers)
-            on_stop(in_flight)
-            await asyncio.wait(workers, timeout=_GRACE_SECONDS)
-            raise
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-            self._keep([each for each in _drain(home) if not isinstance(each, Exception)])
-
-    async def _work(self, waiting: deque[Call], home: asyncio.Queue[_Outcome | Exception]) -> None:
-        while waiting:
-            call = waiting.popleft()
-            self.asked += 1
-            try:
-                home.put_nowait((call, await self._ask(call)))
-            except CallFailedError as error:
-                home.put_nowait((call, error))
-            except Exception as error:
-                waiting.clear()
-                home.put_nowait(error)
-
-    def _store(self, arrived: Sequence[_Outcome | Exception]) -> int:
-        outcomes = [each for each in arrived if not isinstance(each, Exception)]
-        self._keep(outcomes)
-        for each in arrived:
-            if isinstance(each, Exception):
-                raise each
-        for _, answer in outcomes:
-            self._watch(answer)
-        return len(outcomes)
-
-    def _watch(self, answer: Answer | CallFailedError) -> None:
-        if isinstance(answer, Answer):
-            self._answered += 1
-            self._failures = 0
-            return
-        self._failures += 1
-        if answer.unreachable and not self._answered:
-            raise UserError(f"the server cannot be reached ({answer}); is it running? Repeat the command to go on")
-        if self._failures == _FAILURES_IN_A_ROW:
-            raise UserError(
-                f"{_FAILURES_IN_A_ROW} calls in a row failed, the last because of {answer}; "
-                "what is finished is kept, repeat the command to go on"
-            )
-
-
-def _drain(home: asyncio.Queue[_Outcome | Exception]) -> list[_Outcome | Exception]:
-    return [home.get_nowait() for _ in range(home.qsize())]

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import datetime
 import fcntl
-import hashlib
-import json
 import os
 import time
 import uuid
@@ -30,6 +28,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from steper_core import jsonl
+from steper_core.digests import differences, digest_of
 from steper_core.environment import describe_environment
 from steper_core.errors import UserError
 from steper_core.records import Chain, Judgement, Passage, Question, Record, Score
@@ -366,28 +365,15 @@ def _hold(run: RunDir) -> Iterator[RunDir]:
     ended(status=RunStatus.FINISHED)
 
 
-def digest_of(config: dict[str, Any]) -> str:
-    """A short digest of a resolved config; equal configs have equal digests."""
-    return hashlib.blake2b(json.dumps(config, sort_keys=True).encode(), digest_size=8).hexdigest()
-
-
 def _check_same(run: RunDir, digest: str, config: dict[str, Any]) -> None:
     info = run.info
     if info.digest == digest:
         return
-    changed = ", ".join(_changed_keys(info.config, config))
+    changed = ", ".join(key for key, *_ in differences(info.config, config))
     raise UserError(
         f"{run.path} was started with other settings (changed: {changed}); "
         "repeat its settings to resume it, or give the new run another name"
     )
-
-
-def _changed_keys(old: Any, new: Any, prefix: str = "") -> Iterator[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            yield from _changed_keys(old.get(key), new.get(key), f"{prefix}.{key}" if prefix else key)
-    elif old != new:
-        yield prefix
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -185,7 +185,8 @@ def test_calls_that_failed_are_unscored_and_asked_for_again(runs: Path, server: 
         return fault(400, "too long") if "lake 1?" in body["messages"][1]["content"] else honest(body)
 
     server.answer = answer
-    assert "1 the call failed: 400: too long" in judged(server)
+    said = judged(server)
+    assert "! 1 of 4 votes give no verdict: 1 the call failed: 400: too long" in said
     reason = "the call failed: 400: too long"
     assert scores(runs / "one", "abilities_expansion")["q1", None] == (None, reason)
     assert RunDir(runs / default()).info.counts[f"unscored: {reason}"] == 1
@@ -334,3 +335,9 @@ def test_after_a_kill_only_calls_that_were_in_flight_are_repeated(runs: Path, se
     judged(server, "--concurrency", "2", rubric="steps")
     assert len(server.judged) - asked_before == 10 - kept and asked_before - kept <= 2
     assert len(server.probes) == PROBES and len(scores(runs / "one", "steps_rating")) == 11
+
+
+def test_scores_that_cannot_be_read_are_noticed_before_anything_is_called(runs: Path, server: FakeServer) -> None:
+    (runs / "one" / "scores.jsonl").write_text('{"nothing": 1}\n')
+    arguments = ("judge", "one", "--rubric", "abilities", "--model", "big", "--yes")
+    assert "scores.jsonl, line 1" in refused(steper(*arguments, url=server.url)) and server.asked == []

@@ -40,7 +40,7 @@ def server() -> Iterator[list[Any]]:
     settings.port = 0
     settings.n_parallel = 2
     settings.n_ctx = 8192
-    settings.cpuparams.n_threads = 2
+    settings.cpuparams.n_threads = 1
     settings.verbosity = -1
     running = [xllamacpp.Server(settings)]
     yield running

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from steper_core.digests import digest_of
 from steper_core.errors import UserError
 from steper_core.records import Ability, Chain, Judgement, Passage, Question, Retrieved, Score, Step, StopReason
 from steper_core.rundir import (
@@ -25,7 +26,6 @@ from steper_core.rundir import (
     RunStatus,
     TrainPoint,
     add_scores,
-    digest_of,
     open_run,
 )
 

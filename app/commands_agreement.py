@@ -1,0 +1,117 @@
+"""`steper agreement`: how far judges, or the votes of one judge, say the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app.console import Console
+from app.options import find_run, runs_option
+from steper_core.errors import UserError
+
+if TYPE_CHECKING:
+    from evaluators.agreement import Agreement, AgreementReport, Labels, Level, Measures, Unit
+    from steper_core.records import Judgement
+    from steper_core.rundir import RunDir
+
+
+@click.command()
+@click.argument("names", metavar="JUDGE_RUN...", nargs=-1, required=True)
+@runs_option
+def agreement(names: tuple[str, ...], runs: Path) -> None:
+    """Agreement of several judge runs, or of the votes within one.
+
+    \b
+    steper agreement judge-a                 vote against vote
+    steper agreement judge-a judge-b         judge against judge, each by the majority of its votes
+    """
+    from evaluators.agreement import agree
+
+    found = [find_run(runs, name) for name in dict.fromkeys(names)]
+    _check(found)
+    ratings = _by_vote(found[0].judgements()) if len(found) == 1 else _by_judge(found)
+    if len(ratings) < 2:
+        raise UserError(f"{names[0]} has one vote on each thing; name a second judge run, or judge with --votes 3")
+    _print(Console(), agree(ratings, level=level_of(ratings)))
+
+
+def level_of(ratings: Mapping[str, Labels]) -> Level:
+    """Yes and no have no order; more labels than two are taken for a scale."""
+    return "nominal" if {label for labels in ratings.values() for label in labels.values()} <= {0.0, 1.0} else "ordinal"
+
+
+def _check(found: list[RunDir]) -> None:
+    infos = [run.info for run in found]
+    for info in infos:
+        if info.kind != "judge":
+            raise UserError(f"{info.name} is a {info.kind.value} run; agreement is among judge runs")
+    if len({info.judged for info in infos}) > 1:
+        raise UserError(f"{', '.join(info.name for info in infos)} judged different runs: nothing is rated by two")
+
+
+def _by_vote(judgements: Iterable[Judgement]) -> dict[str, dict[Unit, float]]:
+    ratings: dict[str, dict[Unit, float]] = {}
+    for judgement in judgements:
+        labels = ratings.setdefault(f"vote {judgement.vote}", {})
+        labels.update({_unit(judgement, name): value for name, value in judgement.verdicts.items()})
+    return ratings
+
+
+def _by_judge(found: list[RunDir]) -> dict[str, dict[Unit, float]]:
+    """The label that most votes of a judge gave; where two lead, the judge gives none."""
+    ratings: dict[str, dict[Unit, float]] = {}
+    for run in found:
+        votes: dict[Unit, Counter[float]] = {}
+        for judgement in run.judgements():
+            for name, value in judgement.verdicts.items():
+                votes.setdefault(_unit(judgement, name), Counter())[value] += 1
+        leaders = {unit: counts.most_common(2) for unit, counts in votes.items()}
+        ratings[run.info.name] = {
+            unit: lead[0][0] for unit, lead in leaders.items() if len(lead) == 1 or lead[0][1] > lead[1][1]
+        }
+    return ratings
+
+
+def _unit(judgement: Judgement, verdict: str) -> Unit:
+    """What was rated; a pair of chains in each order is a thing of its own."""
+    about = f"{verdict} ({judgement.order})" if judgement.order else verdict
+    return judgement.question_id, judgement.step or 0, about
+
+
+def _print(console: Console, report: AgreementReport) -> None:
+    console.say(f"{len(report.raters)} raters: {', '.join(report.raters)}; labels taken as {report.level}")
+    rows = [_row("all", report.overall)]
+    if len(report.by_ability) > 1:
+        rows += [_row(verdict, measures) for verdict, measures in report.by_ability.items()]
+    console.table(
+        "agreement, with 95 % intervals over questions", ["verdict", "raw", "Krippendorff's alpha", "n"], rows
+    )
+    for pair in report.overall.pairs:
+        console.say(
+            f"{pair.first} against {pair.second}: raw {_show(pair.raw)}, Cohen's kappa {_show(pair.kappa)}; "
+            f"rows are the labels of {pair.first}"
+        )
+        console.table(
+            "",
+            ["label", *(f"{label:g}" for label in pair.confusion.labels)],
+            [
+                [f"{label:g}", *(str(cell.count) for cell in cells)]
+                for label, cells in zip(pair.confusion.labels, pair.confusion.cells, strict=True)
+            ],
+        )
+
+
+def _row(name: str, measures: Measures) -> list[str]:
+    return [name, _show(measures.raw), _show(measures.alpha), str(measures.raw.units)]
+
+
+def _show(value: Agreement) -> str:
+    if value.value is None:
+        return f"– ({value.reason})"
+    if value.low is None or value.high is None:
+        return f"{value.value:.2f}"
+    return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
