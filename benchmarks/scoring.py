@@ -3,9 +3,10 @@
     python benchmarks/scoring.py [--predictions 100000] [--rounds 5]
 
 Generated questions in the format of HotpotQA: answers of one to four words (two in five predicted to the letter, others
-in another case, longer, or wrong), two to four supporting facts. Both sides start from the same files and give the same
-figures, which is checked; "reading" ends with what each side scores, "scoring" with the figures. Seconds are those of
-the processor, so that other work on the machine does not count.
+in another case, longer, or wrong), two to four supporting facts. Both sides start from the same files. "Reading" ends
+with parsed rows (ours are checked too), "scoring" normalises, compares and averages; that both give the same figures is
+checked. The plain loop works each figure out by its own definition. Seconds are those of the processor, so that other
+work on the machine does not count.
 """
 
 from __future__ import annotations

@@ -101,12 +101,12 @@ def score_answer(prediction: str, golds: Sequence[str], rules: str) -> AnswerSco
 
 
 def score_answers(
-    predictions: Sequence[str | None], accepted: Sequence[Sequence[str]], rules: Sequence[str]
+    predictions: Sequence[str | None], golds: Sequence[Sequence[str]], rules: Sequence[str]
 ) -> dict[str, npt.NDArray[np.float64]]:
     """What `score_answer` gives for many questions at once, a column for each figure, in a fraction of the time.
 
-    `accepted` are the gold answers, normalised. None is a missing prediction: all its figures are 0, even where the
-    gold answer normalises to nothing. NaN stands for precision and recall under MuSiQue's rules.
+    None is a missing prediction: all its figures are 0, even where the gold answer normalises to nothing. NaN stands
+    for precision and recall under MuSiQue's rules.
 
     Raises:
         UserError: no such rules.
@@ -114,9 +114,11 @@ def score_answers(
     """
     for name in dict.fromkeys(rules):
         check_rules(name)
-    if not all(accepted):
+    if not all(golds):
         raise ValueError("an answer cannot be scored without a gold answer")
     said = normalise_all([prediction or "" for prediction in predictions])
+    every = iter(normalise_all(list(itertools.chain.from_iterable(golds))))
+    accepted = [list(itertools.islice(every, len(answers))) for answers in golds]
     rows = [
         _WRONG if prediction is None else _best(text, answers, name == "musique")
         for prediction, text, answers, name in zip(predictions, said, accepted, rules, strict=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from evaluators.answers import check_rules, normalise
+from evaluators.answers import check_rules
 from evaluators.bulk import no_collection
 from evaluators.documents import read_rows
 from evaluators.evidence import Aliases, GoldTriple, gold_triples
@@ -22,8 +22,8 @@ from steper_core.readers import Row, RowError
 class Gold(NamedTuple):
     """What is right for one question; None stands for what its file does not hold.
 
-    `answers` are normalised. `facts` are supporting [title, sentence number] (HotpotQA, 2WikiMultiHopQA), `evidence` triples (2WikiMultiHopQA),
-    `paragraphs` the numbers of the supporting paragraphs (MuSiQue).
+    `facts` are supporting sentences (HotpotQA, 2WikiMultiHopQA), `evidence` triples
+    (2WikiMultiHopQA), `paragraphs` the numbers of the supporting paragraphs (MuSiQue).
     """
 
     id: str
@@ -49,7 +49,7 @@ def read_golds(path: Path, aliases: Aliases | None = None) -> GoldFile:
     """Read a gold file; with `aliases`, other names of 2WikiMultiHopQA's answers and entities count as right too.
 
     Raises:
-        UserError: the file cannot be read, has no usable row, or no row that aliases apply to.
+        UserError: the file cannot be read, has no usable row, or is none that aliases apply to.
     """
     golds: dict[str, Gold] = {}
     unanswerable = set()
@@ -71,9 +71,7 @@ def read_golds(path: Path, aliases: Aliases | None = None) -> GoldFile:
     if not golds:
         raise UserError(f"no usable question: {problems[0] if problems else f'{path} holds none that can be answered'}")
     if aliases is not None and all(gold.evidence is None for gold in golds.values()):
-        raise UserError(
-            f"{path} is no official file of 2WikiMultiHopQA: aliases do not apply to it, leave --aliases out"
-        )
+        raise UserError(f"{path} is no official file of 2WikiMultiHopQA: score it without its alias file")
     return GoldFile(str(path), tuple(golds.values()), frozenset(unanswerable), tuple(problems))
 
 
@@ -113,7 +111,7 @@ def _reader(row: Row) -> Callable[[Row, Aliases], Gold]:
 def _own(row: Row, _: Aliases) -> Gold:
     rules = _text(row, "dataset")
     check_rules(rules)
-    return Gold(_identity(row), _accepted(row, "aliases"), rules)
+    return Gold(_identity(row), _accepted(row, _texts(row, "aliases")), rules)
 
 
 def _hotpotqa(row: Row, _: Aliases) -> Gold:
@@ -121,21 +119,22 @@ def _hotpotqa(row: Row, _: Aliases) -> Gold:
 
 
 def _2wikimultihopqa(row: Row, aliases: Aliases) -> Gold:
-    others = map(normalise, aliases.get(str(row.get("answer_id")), ()))
+    answer_id = row.get("answer_id")
+    answers = _accepted(row, aliases.get(answer_id, ()) if isinstance(answer_id, str) else ())
     try:
         evidence = gold_triples(row["evidences"], _entity_ids(row), aliases)
     except ValueError as error:
         raise RowError(f"field 'evidences' {error}") from error
-    answers = (*_accepted(row), *others)
     return Gold(_identity(row), answers, "2wikimultihopqa", facts=_facts(row), evidence=evidence)
 
 
 def _musique(row: Row, _: Aliases) -> Gold:
-    return Gold(_identity(row), _accepted(row, "answer_aliases"), "musique", paragraphs=_paragraphs(row))
+    answers = _accepted(row, _texts(row, "answer_aliases"))
+    return Gold(_identity(row), answers, "musique", paragraphs=_paragraphs(row))
 
 
-def _accepted(row: Row, aliases: str = "") -> tuple[str, ...]:
-    return tuple(map(normalise, (_text(row, "answer"), *_texts(row, aliases))))
+def _accepted(row: Row, others: Iterable[str] = ()) -> tuple[str, ...]:
+    return (_text(row, "answer"), *others)
 
 
 def _facts(row: Row) -> Facts | None:

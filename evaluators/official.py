@@ -25,6 +25,7 @@ from steper_core.rundir import Figure
 Column = npt.NDArray[np.float64]
 """A figure of each question in the order of the gold file; NaN where it is unscored."""
 
+_JOINED = ("sp", "evidence")
 _AGREEMENT = ("em", "f1", "precision", "recall")
 _WRONG: Agreement = (0.0, 0.0, 0.0, 0.0)
 _UNSCORED: Agreement = (np.nan, np.nan, np.nan, np.nan)
@@ -37,7 +38,8 @@ class FileScore:
 
     `missing` counts the questions without an answer, and those without each other thing that is scored: they count 0.
     `unknown` counts the predicted ids that are of no question. `unscored` says of each group of figures left out why.
-    `problems` are the faults of the predictions, those of the file included.
+    `problems` are the predicted facts, triples and paragraphs at fault, which count 0; what was left out when the files
+    were read is not among them.
     """
 
     figures: dict[str, Figure]
@@ -78,7 +80,7 @@ def score_file(gold_file: GoldFile, predictions: Predictions) -> FileScore:
     said = [predictions.answers.get(gold.id) for gold in golds]
     columns = score_answers(said, [gold.answers for gold in golds], [gold.rules for gold in golds])
     missing = {"answer": said.count(None)}
-    problems = list(predictions.problems)
+    problems: list[str] = []
     unscored = _why_unscored(gold_file, predictions)
     for part in _PARTS:
         table = getattr(predictions, part.field)
@@ -101,17 +103,16 @@ def score_file(gold_file: GoldFile, predictions: Predictions) -> FileScore:
 
 def _why_unscored(gold_file: GoldFile, predictions: Predictions) -> dict[str, str]:
     """The groups of figures that only one of the two files has something for, with why."""
-    unscored, lacking = {}, []
+    unscored: dict[str, str] = {}
     for part in _PARTS:
         has_gold = any(getattr(gold, part.field) is not None for gold in gold_file.golds)
         has_said = any((getattr(predictions, part.field) or {}).values())
         if has_gold and not has_said:
             unscored[part.group] = f"the predictions hold no {part.words}"
-            lacking.append(part.words)
+            if part.group in _JOINED:
+                unscored.setdefault("joint", unscored[part.group])
         elif has_said and not has_gold:
             unscored[part.group] = f"{gold_file.name} holds no {part.words}"
-    if lacking and "support" not in unscored:
-        unscored["joint"] = f"the predictions hold no {' and no '.join(lacking)}"
     return unscored
 
 

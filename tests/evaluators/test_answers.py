@@ -1,11 +1,13 @@
+import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluators.answers import RULES, acc_text, contains, normalise, score_answer
+from evaluators.answers import RULES, acc_text, contains, normalise, normalise_all, score_answer, score_answers
 from steper_core.errors import UserError
 from steper_core.records import Ability, Chain, Step, StopReason
 
@@ -22,6 +24,11 @@ ANSWERS = st.one_of(st.sampled_from(["yes", "no", "noanswer", "the", "", "a lake
         ("T.H.E.", ""),
         ("Ümlaut – “x”", "ümlaut – “x”"),
         ("!!", ""),
+        ("an the a ant", "ant"),
+        ("“the” – the–sea", "“ ” – –sea"),
+        ("snake_case", "snakecase"),
+        ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"),
+        ("\x1fa\x01the\x01", "\x01 \x01"),
     ],
 )
 def test_normalise(text: str, expected: str) -> None:
@@ -142,6 +149,41 @@ def test_f1_is_symmetric(one: str, other: str, rules: str) -> None:
 def test_bounded_containment_implies_containment(text: str, part: str) -> None:
     if contains(normalise(text), normalise(part)):
         assert normalise(part) in normalise(text)
+
+
+TEXTS = st.one_of(ANSWERS, st.text(alphabet="atheΣσ\u0301 .\0\n–é", max_size=8))
+
+
+@given(texts=st.lists(TEXTS))
+def test_many_texts_are_normalised_as_one_by_one(texts: list[str]) -> None:
+    assert normalise_all(texts) == [normalise(text) for text in texts]
+
+
+PAIRS = st.tuples(TEXTS, st.lists(TEXTS, min_size=1, max_size=3), st.sampled_from(RULES))
+
+
+@given(pairs=st.lists(PAIRS, max_size=5))
+def test_many_answers_are_scored_as_one_by_one(pairs: list[tuple[str, list[str], str]]) -> None:
+    said, golds, rules = ([pair[place] for pair in pairs] for place in range(3))
+    columns = score_answers(said, golds, rules)
+    for place, pair in enumerate(pairs):
+        found = {name: None if math.isnan(column[place]) else column[place] for name, column in columns.items()}
+        assert found == dataclasses.asdict(score_answer(*pair))
+
+
+def test_a_missing_answer_is_wrong_even_where_the_gold_one_has_no_token() -> None:
+    columns = score_answers([None, ""], [[""], [""]], ["hotpotqa", "hotpotqa"])
+    assert columns["em"].tolist() == [0.0, 1.0]
+    assert columns["acc"].tolist() == [0.0, 1.0]
+
+
+def test_many_answers_at_fault() -> None:
+    with pytest.raises(UserError, match="did you mean 'musique'"):
+        score_answers(["x"], [["x"]], ["musik"])
+    with pytest.raises(ValueError, match="gold"):
+        score_answers(["x"], [[]], ["musique"])
+    with pytest.raises(ValueError, match="zip"):
+        score_answers(["x"], [["x"], ["y"]], ["musique", "musique"])
 
 
 @pytest.mark.skipif(not GOLDEN.is_file(), reason="the outputs of the datasets' scripts are not here")
