@@ -57,7 +57,7 @@ def training_figure(runs: Sequence[Sequence[TrainPointRow]], ink: str, line: str
     rows = {title: position for position, title in enumerate(titles, start=1)}
     for index, points in enumerate(runs):
         _draw_run(figure, rows, index, list(points))
-    _lay_out(figure, titles, ink, line)
+    lay_out(figure, titles, ink, line)
     return figure
 
 
@@ -132,7 +132,11 @@ def _trace(
     )
 
 
-def _lay_out(figure: go.Figure, titles: list[str], ink: str, line: str) -> None:
+def lay_out(figure: go.Figure, titles: list[str], ink: str, line: str) -> None:
+    """Give a stack of panels over optimizer steps its titles, axes and legend.
+
+    `ink` and `line` are the colours of text and of grids in the reader's theme.
+    """
     height = _PANEL * len(titles) + _TOP + _BOTTOM
     figure.update_layout(
         height=height,

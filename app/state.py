@@ -6,15 +6,21 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from app.tokens import MAX_COMPARED, RUN_COLOURS
+from app.tokens import ABILITIES, MAX_COMPARED, MAX_TRAINED, RUN_LETTERS
 from db.queries import RunRow
 
 Params = Mapping[str, Sequence[str]]
 """Query parameters: all values of each name."""
 
-OUTCOMES: tuple[str, ...] = ("right", "wrong", "differs")
+OUTCOMES: tuple[str, ...] = ("right", "wrong", "differs", "fixed", "broken", "both-right", "both-wrong")
+"""What a question may have become; all but the first two are of two runs or more."""
+
+OUTCOMES_OF_ONE = OUTCOMES[:2]
+"""What it may have become under a single run."""
+
 PAGE_SIZE = 20
 _TOKEN_LENGTH = 8
+_FIRST_SCORE = "em"
 _MAX_VALUES = 50
 _MAX_TEXT = 500
 _LARGEST_ID = 2**63 - 1
@@ -49,7 +55,7 @@ class RunsState:
             text=_one(params, "text"),
             sort=_one(params, "sort"),
             page=_page(params),
-            ticked=_many(params, "tick")[:MAX_COMPARED],
+            ticked=_many(params, "tick")[: len(RUN_LETTERS)],
             opened=_one(params, "open"),
         )
 
@@ -121,6 +127,42 @@ class ChainsState:
 
 
 @dataclasses.dataclass(frozen=True)
+class CompareState:
+    """What the compare page shows: runs, of which the first is the reference, by one score (of an ability, if any).
+
+    `everything` lists all scores, `train` is the training run whose checkpoints' scores are drawn over its steps.
+    """
+
+    runs: tuple[str, ...] = ()
+    score: str = _FIRST_SCORE
+    ability: str = ""
+    everything: bool = False
+    train: str = ""
+
+    @classmethod
+    def parse(cls, params: Params) -> CompareState:
+        """The state in a URL; what makes no sense is left out."""
+        ability = _one(params, "ability")
+        return cls(
+            runs=_many(params, "run")[: len(RUN_LETTERS)],
+            score=_one(params, "score") or _FIRST_SCORE,
+            ability=ability if ability in ABILITIES else "",
+            everything=_one(params, "scores") == "all",
+            train=_one(params, "train"),
+        )
+
+    def params(self) -> dict[str, list[str]]:
+        """The query parameters that hold this state."""
+        return _stated(
+            run=self.runs,
+            score=["" if self.score == _FIRST_SCORE else self.score],
+            ability=[self.ability],
+            scores=["all" if self.everything else ""],
+            train=[self.train],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainingState:
     """What the training page shows."""
 
@@ -129,7 +171,7 @@ class TrainingState:
     @classmethod
     def parse(cls, params: Params) -> TrainingState:
         """The state in a URL."""
-        return cls(runs=_many(params, "run")[: len(RUN_COLOURS)])
+        return cls(runs=_many(params, "run")[:MAX_TRAINED])
 
     def params(self) -> dict[str, list[str]]:
         """The query parameters that hold this state."""

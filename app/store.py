@@ -6,6 +6,7 @@ The revision is an argument of every cached function only to be part of what its
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -15,12 +16,21 @@ from db.queries import (
     QuestionFilter,
     QuestionPage,
     QuestionView,
+    RunArrays,
     RunChoices,
     RunFilter,
     RunRow,
+    ScoreArray,
     TrainPointRow,
 )
 from db.session import open_database
+from evaluators.meanings import MEANINGS, Unit
+
+if TYPE_CHECKING:
+    from app.comparison import Comparison, ScoreName, Table
+    from evaluators.significance import PairedResult
+
+_EM: ScoreName = ("em", "")
 
 
 class _Database:
@@ -81,6 +91,51 @@ def _train_points(url: str, revision: int, run_id: int) -> tuple[TrainPointRow, 
     return queries.train_points(_open(url).engine, run_id)
 
 
+@st.cache_data(show_spinner=False, max_entries=50)
+def _run_arrays(url: str, revision: int, run_id: int) -> RunArrays | None:
+    (arrays,) = queries.run_arrays(_open(url).engine, (run_id,))
+    return arrays
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def _score_arrays(url: str, revision: int, run_ids: tuple[int, ...], names: tuple[str, ...]) -> tuple[ScoreArray, ...]:
+    return queries.score_arrays(_open(url).engine, run_ids, names)
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def _comparison(url: str, revision: int, run_ids: tuple[int, ...], score: ScoreName) -> Comparison:
+    from app.comparison import compare
+
+    return compare(*_compared(Store(url, revision), run_ids, (score,)), score=score, units=_units())
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def _score_table(url: str, revision: int, run_ids: tuple[int, ...], names: tuple[ScoreName, ...]) -> Table:
+    from app.comparison import score_table
+
+    return score_table(*_compared(Store(url, revision), run_ids, names), names, units=_units())
+
+
+@st.cache_data(show_spinner=False, max_entries=50)
+def _outcomes(url: str, revision: int, run_ids: tuple[int, ...]) -> tuple[PairedResult | None, ...]:
+    from app.comparison import outcomes
+
+    return outcomes(*_compared(Store(url, revision), run_ids, (_EM,)))
+
+
+def _compared(
+    store: Store, run_ids: tuple[int, ...], names: tuple[ScoreName, ...]
+) -> tuple[list[RunRow], list[RunArrays], tuple[ScoreArray, ...]]:
+    rows = {run.id: run for run in store.runs()}
+    arrays = [own for run_id in run_ids if (own := store.run_arrays(run_id)) is not None]
+    stored = tuple(dict.fromkeys(name.partition("@")[0] for name, _ in names))
+    return [rows[own.run_id] for own in arrays], arrays, store.score_arrays(tuple(run.run_id for run in arrays), stored)
+
+
+def _units() -> dict[str, Unit]:
+    return {name: meaning.unit for name, meaning in MEANINGS.items()}
+
+
 @dataclasses.dataclass(frozen=True)
 class Store:
     """The database at one revision."""
@@ -111,6 +166,26 @@ class Store:
     def train_points(self, run_id: int) -> tuple[TrainPointRow, ...]:
         """What a training run logged."""
         return _train_points(self.url, self.revision, run_id)
+
+    def run_arrays(self, run_id: int) -> RunArrays | None:
+        """Questions and costs of the chains of a run; None where its columns are not stored."""
+        return _run_arrays(self.url, self.revision, run_id)
+
+    def score_arrays(self, run_ids: tuple[int, ...], names: tuple[str, ...]) -> tuple[ScoreArray, ...]:
+        """The scores of these runs that have one of these names."""
+        return _score_arrays(self.url, self.revision, run_ids, names)
+
+    def comparison(self, run_ids: tuple[int, ...], score: ScoreName) -> Comparison:
+        """Runs with stored columns, compared with the first of them by one score, in detail."""
+        return _comparison(self.url, self.revision, run_ids, score)
+
+    def score_table(self, run_ids: tuple[int, ...], names: tuple[ScoreName, ...]) -> Table:
+        """The same runs by several scores."""
+        return _score_table(self.url, self.revision, run_ids, names)
+
+    def outcomes(self, run_ids: tuple[int, ...]) -> tuple[PairedResult | None, ...]:
+        """What became of the reference's answers under each other run."""
+        return _outcomes(self.url, self.revision, run_ids)
 
 
 def open_store() -> Store:

@@ -11,14 +11,26 @@ ABILITY_COLOURS: dict[str, str] = {"initialization": "#0072B2", "expansion": "#E
 ABILITY_INKS: dict[str, str] = {"initialization": "#ffffff", "expansion": "#1d1400", "aggregation": "#00130d"}
 """Colour of text on an ability's colour (contrast of 4.5 or more)."""
 
-RUN_COLOURS: tuple[str, ...] = ("#56B4E9", "#D55E00", "#CC79A7", "#7F7F7F")
-"""Colours of chosen runs, in the order they were picked."""
+RUN_COLOURS: tuple[str, ...] = (
+    "#56B4E9",
+    "#D55E00",
+    "#CC79A7",
+    "#8C8C8C",
+    "#C9B700",
+    "#A9772B",
+    "#A08CE0",
+    "#45B5AA",
+)
+"""Colours of chosen runs, in the order they were picked: first what the abilities leave of Okabe and Ito's."""
 
-RUN_LETTERS = "ABCD"
+RUN_LETTERS = "ABCDEFGH"
 """Letters of chosen runs: a colour never stands alone."""
 
 MAX_COMPARED = 3
-"""How many runs stand side by side."""
+"""How many runs stand side by side, chain by chain."""
+
+MAX_TRAINED = 4
+"""How many training runs are drawn over each other: as many as there are kinds of dashes."""
 
 RIGHT, WRONG, UNSCORED, GOLD, FLAG = "✓", "✗", "–", "★", "⚑"
 
@@ -45,6 +57,12 @@ FIGURES: dict[str, str] = {
     "hops_reached": "Hops reached",
     "gold_passage": "Gold passage found",
     "sub_answer": "Sub-answers",
+    "grounding": "Grounding",
+    "answer_reachable": "Answer reachable",
+    "steps_before_error": "Steps before error",
+    "right_by_wrong_path": "Right by wrong path",
+    "premature_answer": "Premature answer",
+    "passage_precision": "Passage precision",
 }
 """Names of the figures, in the order they are listed."""
 
@@ -52,6 +70,7 @@ STEP_SCORES: dict[str, str] = {
     "sub_answer": "Sub-answer",
     "gold_passage": "Gold passage",
     "gold_recall": "Gold recall so far",
+    "answer_reachable": "Answer reachable so far",
 }
 """Names of the scores of one step where they differ from the figure's."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol, Self, TypeVar
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -26,6 +28,11 @@ State = TypeVar("State", bound=PageState)
 def read(kind: type[State]) -> State:
     """The state that the URL holds."""
     return kind.parse({name: st.query_params.get_all(name) for name in st.query_params})
+
+
+def href(page: str, params: Mapping[str, Sequence[str]]) -> str:
+    """The address of another page, relative to this one."""
+    return f"{page}?{urlencode(params, doseq=True)}"
 
 
 def write(state: PageState) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import streamlit as st
 
-from app.state import OUTCOMES, PAGE_SIZE, ChainsState, find_runs, neighbour, pages, run_tokens
+from app.state import OUTCOMES, OUTCOMES_OF_ONE, PAGE_SIZE, ChainsState, find_runs, neighbour, pages, run_tokens
 from app.store import Store, open_store
-from app.tokens import MAX_COMPARED
+from app.tokens import MAX_COMPARED, RIGHT, WRONG
 from app.urls import enter, read, write
 from app.views.chain import show_chains
 from app.views.component import Event
@@ -21,7 +21,16 @@ from app.views.run_choice import choose_runs, offer_newest
 from app.views.widgets import choose_many, choose_one, search, turn_pages
 from db.queries import QuestionFilter, QuestionPage, RunRow
 
-_OUTCOMES = {"": "all", "right": "right", "wrong": "wrong", "differs": "differs"}
+_OUTCOMES = {
+    "": "all",
+    "right": "right",
+    "wrong": "wrong",
+    "differs": "differs",
+    "fixed": f"fixed {WRONG}{RIGHT}",
+    "broken": f"broken {RIGHT}{WRONG}",
+    "both-right": f"both {RIGHT}",
+    "both-wrong": f"both {WRONG}",
+}
 
 
 def show() -> None:
@@ -61,9 +70,9 @@ def _readable(store: Store) -> dict[str, RunRow]:
 def _filters(store: Store, state: ChainsState, runs: list[RunRow]) -> None:
     kinds, hop_counts = store.question_choices(tuple(run.id for run in runs))
     choose_one(
-        "Answers of run A" if len(runs) > 1 else "Answers",
-        ["", *(OUTCOMES if len(runs) > 1 else OUTCOMES[:2])],
-        state.outcome if len(runs) > 1 or state.outcome != "differs" else "",
+        "Answers of run A, and from A to B" if len(runs) > 1 else "Answers",
+        ["", *_outcomes(runs)],
+        _outcome(state, runs),
         _filter("outcome"),
         key="chains_outcome",
         name=lambda outcome: _OUTCOMES[outcome],
@@ -73,12 +82,19 @@ def _filters(store: Store, state: ChainsState, runs: list[RunRow]) -> None:
     search(SEARCH_LABEL, state.text, _filter("text"), key="chains_text", width=190)
 
 
+def _outcomes(runs: list[RunRow]) -> tuple[str, ...]:
+    return OUTCOMES if len(runs) > 1 else OUTCOMES_OF_ONE
+
+
+def _outcome(state: ChainsState, runs: list[RunRow]) -> str:
+    """The outcome to filter by: one of two runs says nothing of a single one."""
+    return state.outcome if state.outcome in _outcomes(runs) else ""
+
+
 def _found(store: Store, state: ChainsState, runs: list[RunRow]) -> tuple[QuestionPage, int]:
     """The page of questions that the URL names, or the last one where it names one too far."""
     ids = tuple(run.id for run in runs)
-    where = QuestionFilter(
-        state.outcome if len(runs) > 1 or state.outcome != "differs" else "", state.kinds, state.hop_counts, state.text
-    )
+    where = QuestionFilter(_outcome(state, runs), state.kinds, state.hop_counts, state.text)
     found = store.questions(ids, where, (state.page - 1) * PAGE_SIZE, PAGE_SIZE)
     last = pages(found.total)
     if state.page <= last:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.charts import training_figure
 from app.state import TrainingState, find_runs, run_tokens
-from app.tokens import RUN_COLOURS
+from app.tokens import MAX_TRAINED
 from app.urls import enter, read, write
 from app.views.frame import begin
 from app.views.messages import show_unknown_runs
@@ -30,7 +30,7 @@ def show() -> None:
             "Train a student with `steper train`, or see everything with `steper demo`."
         )
         return
-    choose_runs("Training runs", known, tokens, _choose, key="training_runs", most=len(RUN_COLOURS))
+    choose_runs("Training runs", known, tokens, _choose, key="training_runs", most=MAX_TRAINED)
     if not tokens:
         st.write("Choose training runs to see their losses; several seeds are drawn over each other.")
         offer_newest("Show the newest training run", known, _choose)

@@ -8,7 +8,7 @@ from typing import Any
 from app.formats import MISSING, duration, interval, number, percent
 from app.plain import one_line, plain
 from app.state import RunsState
-from app.tokens import FIGURES, KINDS, MAX_COMPARED, chosen_run
+from app.tokens import FIGURES, KINDS, MAX_COMPARED, RUN_LETTERS, chosen_run
 from app.views.component import Component, Event
 from app.views.run_details import details
 from app.views.run_order import kept, ordered, rejected, scored
@@ -54,9 +54,21 @@ def table_data(known: Mapping[str, RunRow], rows: Sequence[RunRow], state: RunsS
             {**chosen_run(position, one_line(known[token].name)), "token": token}
             for position, token in enumerate(ticked)
         ],
-        "compare": _link("chains", ticked),
-        "most": MAX_COMPARED,
+        "doors": _doors(known, ticked),
+        "most": len(RUN_LETTERS),
     }
+
+
+def _doors(known: Mapping[str, RunRow], ticked: Sequence[str]) -> list[dict[str, Any]]:
+    """Where the ticked runs lead: only evaluations have scores to compare, and few chains fit side by side."""
+    scored_runs = [token for token in ticked if known[token].kind == "evaluate"]
+    beside = ticked[:MAX_COMPARED]
+    chains = "Read chains" if len(ticked) == 1 else "Compare chains"
+    some = f" of {', '.join(RUN_LETTERS[: len(beside)])}" if len(ticked) > len(beside) else ""
+    return [
+        *([{**_link("compare", scored_runs), "label": "Compare scores →"}] if len(scored_runs) > 1 else []),
+        {**_link("chains", beside), "label": f"{chains}{some} →"},
+    ]
 
 
 def _kinds(rows: Sequence[RunRow]) -> list[str]:

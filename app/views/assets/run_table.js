@@ -77,7 +77,7 @@ export default ({ data, parentElement, setTriggerValue }) => {
       "aria-label": `Compare ${row.name}`,
       "data-focus": `tick-${row.token}`,
       disabled: !run && data.picked.length >= data.most,
-      title: !run && data.picked.length >= data.most ? `Up to ${data.most} runs stand side by side` : "Compare on Chains",
+      title: !run && data.picked.length >= data.most ? `Up to ${data.most} runs are compared` : "Compare",
       onchange: (event) => {
         ticked = ticked.filter((token) => token !== row.token);
         if (event.target.checked) ticked.push(row.token);
@@ -156,7 +156,7 @@ export default ({ data, parentElement, setTriggerValue }) => {
       h(
         "span",
         { class: "go" },
-        follow(data.compare.href, () => send("go", data.compare), data.picked.length > 1 ? "Compare chains →" : "Read chains →"),
+        data.doors.map((door) => follow(door.href, () => send("go", door), door.label)),
       ),
     );
 

@@ -1,0 +1,96 @@
+"""The scores in words and numbers, as the compare page writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from app.comparison import ScoreName
+from app.formats import number, percent
+from app.plain import one_line
+from app.tokens import ABILITIES, FIGURES, figure_label
+from db.queries import RunRow
+from evaluators.meanings import MEANINGS, ScoreMeaning
+from evaluators.verdict import Unit
+
+MAIN: tuple[str, ...] = (
+    "em",
+    "f1",
+    "acc",
+    "gold_recall",
+    "hops_reached",
+    "grounding",
+    "answer_reachable",
+    "steps_before_error",
+    "right_by_wrong_path",
+)
+"""Scores of whole chains that are listed at once, before those of judges."""
+
+MAIN_STEPS: tuple[str, ...] = ("sub_answer", "gold_passage", "grounding")
+"""Scores of steps that are listed at once by ability."""
+
+_JUDGED = ScoreMeaning("a judge's verdict", None, "share", ("chain", "step"))
+_UNKNOWN = ScoreMeaning("", None, "share", ("chain", "step"))
+
+
+def score_label(name: str, ability: str = "") -> str:
+    """A score as the page names it: "Gold recall, exp"; a judge's with the judge in brackets."""
+    own, _, judge = name.partition("@")
+    label = figure_label(own) + (f" ({judge.removeprefix('judge:')})" if judge else "")
+    return one_line(f"{label}, {ABILITIES[ability]}" if ability in ABILITIES else label, 60)
+
+
+def meaning_of(name: str) -> ScoreMeaning:
+    """What a score means; an unknown one is a share without direction."""
+    return MEANINGS.get(name) or (_JUDGED if "@" in name else _UNKNOWN)
+
+
+def explained(name: str) -> str:
+    """The meaning in one line, with the direction where it is not the usual one."""
+    meaning = meaning_of(name)
+    parts = [meaning.meaning]
+    if meaning.unit == "count":
+        parts.append("a number, not percent")
+    if meaning.higher_is_better is False:
+        parts.append("lower is better")
+    return "; ".join(part for part in parts if part)
+
+
+def held_scores(runs: Iterable[RunRow]) -> list[str]:
+    """The scores that the runs hold: those of answers first, in the order of all pages, those of judges last."""
+    names = dict.fromkeys(name for run in runs for name in run.figures)
+    order = [*FIGURES, *MEANINGS]
+    return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
+
+
+def whole_scores(held: Sequence[str], *, everything: bool, focus: ScoreName) -> tuple[ScoreName, ...]:
+    """The scores of whole chains to list: the one in focus is always among them."""
+    shown = [name for name in held if everything or name in MAIN or "@" in name]
+    shown.sort(key=lambda name: MAIN.index(name) if name in MAIN else len(MAIN))
+    return tuple(dict.fromkeys([*((name, "") for name in shown), *([focus] if not focus[1] else [])]))
+
+
+def step_scores(held: Sequence[str], *, everything: bool, focus: ScoreName) -> tuple[ScoreName, ...]:
+    """The scores of steps to list, each by ability."""
+    shown = [name for name in MAIN_STEPS if name in held]
+    shown += [name for name in held if name not in shown and "step" in meaning_of(name).levels and everything]
+    shown += [focus[0]] if focus[1] and focus[0] not in shown else []
+    return tuple((name, ability) for name in shown for ability in ABILITIES)
+
+
+def amount(value: float | None, unit: Unit) -> str:
+    """A mean: a share as percent, a count as a number."""
+    text = percent(value) if unit == "share" else number(value, 2)
+    return "0.0" if text == "-0.0" else text
+
+
+def bounds(low: float | None, high: float | None, unit: Unit) -> str:
+    """An interval in the unit of its mean; nothing where there is none."""
+    return "" if low is None or high is None else f"[{amount(low, unit)}, {amount(high, unit)}]"
+
+
+def change(difference: float | None, unit: Unit) -> str:
+    """A difference with its sign: points for a share."""
+    if difference is None:
+        return ""
+    # Zero is added so that what rounds to nothing has no minus.
+    return f"{round(100 * difference, 1) + 0.0:+.1f}" if unit == "share" else f"{round(difference, 2) + 0.0:+.2f}"
