@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.console import Console, percent
+from app.console import Console
 from app.options import find_run, runs_option
 from app.settings import database_url
 from steper_core.errors import UserError
 
 if TYPE_CHECKING:
     from app.comparison import Cell, Comparison, Table
+    from evaluators.meanings import Unit
 
 _SHOWN = (
     ("em", ""),
@@ -44,7 +45,6 @@ def compare(names: tuple[str, ...], score: str, everything: bool, runs: Path) ->
     from app.comparison import MAX_RUNS, label_of, score_names
     from app.comparison import compare as compare_runs
     from db import RunFilter, ingest, list_runs, open_database, run_arrays, score_arrays
-    from evaluators.meanings import MEANINGS
 
     console = Console()
     if not 2 <= len(dict.fromkeys(names)) <= MAX_RUNS:
@@ -68,7 +68,6 @@ def compare(names: tuple[str, ...], score: str, everything: bool, runs: Path) ->
         scores,
         score=(score, ""),
         names=held if everything else [name for name in (*_SHOWN, *_judged(held)) if name in held],
-        units={name: meaning.unit for name, meaning in MEANINGS.items()},
     )
     _print(console, comparison, label_of(comparison.score))
 
@@ -100,16 +99,18 @@ def rescore(names: tuple[str, ...], runs: Path) -> None:
 
 
 def _print(console: Console, comparison: Comparison, score: str) -> None:
+    from evaluators.meanings import meaning_of
+
     for warning in comparison.warnings:
         console.warn(warning)
     for sentence in (*comparison.verdicts, *comparison.seeds):
         console.say(sentence)
     names = [run.name for run in comparison.runs]
     title = f"{comparison.shared:,} questions; 95 % intervals; below each figure its difference from {names[0]}"
-    _print_table(console, f"scores on {title}", "score", names, comparison.matrix)
+    _print_table(console, f"scores on {title}", "score", names, comparison.matrix, None)
     for label, table in (("kind", comparison.kinds), ("hops", comparison.hops)):
         if len(table.lines) > 1:
-            _print_table(console, f"{score} by {label}", label, names, table)
+            _print_table(console, f"{score} by {label}", label, names, table, meaning_of(comparison.score[0]).unit)
     _print_costs(console, comparison)
 
 
@@ -137,20 +138,28 @@ def _times(ratio: float | None) -> str:
     return "" if ratio is None or ratio == 1 else f"x {ratio:.2g}"
 
 
-def _print_table(console: Console, title: str, first: str, names: list[str], table: Table) -> None:
-    console.table(title, [first, *names], [[line.label, *map(_cell, line.cells)] for line in table.lines])
+def _print_table(console: Console, title: str, first: str, names: list[str], table: Table, unit: Unit | None) -> None:
+    """A table in one unit, or, where that is None, each line in the unit of its score."""
+    from evaluators.meanings import meaning_of
+
+    rows = []
+    for line in table.lines:
+        own = unit or meaning_of(line.label.partition(" ")[0]).unit
+        rows.append([line.label, *(_cell(cell, own) for cell in line.cells)])
+    console.table(title, [first, *names], rows)
     if table.note:
         console.say(table.note)
 
 
-def _cell(cell: Cell | None) -> str:
-    from evaluators.verdict import format_p, signed
+def _cell(cell: Cell | None, unit: Unit) -> str:
+    from app.views.compare_words import amount, bounds, change
+    from evaluators.verdict import format_p
 
     if cell is None or cell.figure.mean is None:
         return "–"
-    lines = [f"{percent(cell.figure)} n={cell.figure.n}"]
-    against = cell.paired
+    figure, against = cell.figure, cell.paired
+    lines = [f"{amount(figure.mean, unit)} {bounds(figure.low, figure.high, unit)} n={figure.n}".replace("  ", " ")]
     if against and against.difference is not None and cell.adjusted_p is not None:
         mark = "*" if cell.adjusted_p < 0.05 else ""
-        lines.append(f"{signed(against.difference).removesuffix(' points')}{mark} {format_p(cell.adjusted_p)}")
+        lines.append(f"{change(against.difference, unit)}{mark} {format_p(cell.adjusted_p)}")
     return "\n".join(lines)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from app.tokens import RUN_LETTERS
 from db.queries import RunArrays, RunRow, ScoreArray
 from evaluators.intervals import figure_of
+from evaluators.meanings import meaning_of
 from evaluators.significance import PairedResult, Values, holm, over_seeds, paired
 from evaluators.verdict import Unit, matrix_note, verdict, verdict_over_seeds
 from steper_core.digests import differences
@@ -97,21 +98,19 @@ def compare(
     *,
     score: ScoreName = ("em", ""),
     names: Sequence[ScoreName] = (),
-    units: Mapping[str, Unit] | None = None,
     seed: int = 0,
 ) -> Comparison:
     """Compare runs with the first of them, by `score` in detail and by all `names` in a matrix.
 
-    `arrays` are the runs' own, in their order; `units` tells which scores are counts.
+    `arrays` are the runs' own, in their order.
     """
-    units = units or {}
     shared = _shared(arrays)
     values = _comparable(runs, scores, shared)
     chosen = values.get(score, [None] * len(runs))
     cells = _cells(chosen, seed)
     adjusted = holm([cell.paired.p if cell and cell.paired else None for cell in cells])
     others = range(1, len(runs))
-    unit = units.get(score[0], "share")
+    unit = meaning_of(score[0]).unit
     return Comparison(
         runs=tuple(runs),
         score=score,
@@ -131,7 +130,7 @@ def compare(
             if (cell := cells[place]) and cell.paired
         ),
         seeds=_seed_verdicts(runs, chosen, label_of(score), unit, seed),
-        matrix=_matrix(values, names, units, seed),
+        matrix=_matrix(values, names, seed),
         kinds=_table(_by_kind(chosen, arrays[0], shared), seed, lambda _: unit),
         hops=_table(_by_hops(chosen, arrays[0], shared), seed, lambda _: unit),
     )
@@ -143,11 +142,10 @@ def score_table(
     scores: Sequence[ScoreArray],
     names: Sequence[ScoreName],
     *,
-    units: Mapping[str, Unit] | None = None,
     seed: int = 0,
 ) -> Table:
     """The matrix of `compare` alone: the runs by all of `names` that at least one of them holds."""
-    return _matrix(_comparable(runs, scores, _shared(arrays)), names, units or {}, seed)
+    return _matrix(_comparable(runs, scores, _shared(arrays)), names, seed)
 
 
 def outcomes(
@@ -228,11 +226,10 @@ def _cells(values: Sequence[Values | None], seed: int) -> list[Cell | None]:
 def _matrix(
     values: Mapping[ScoreName, Sequence[Values | None]],
     names: Sequence[ScoreName],
-    units: Mapping[str, Unit],
     seed: int,
 ) -> Table:
     lines = [(name, label_of(name), values[name]) for name in names if name in values]
-    return _table(lines, seed, lambda name: units.get(name[0], "share"))
+    return _table(lines, seed, lambda name: meaning_of(name[0]).unit)
 
 
 def _table(lines: Sequence[_Lined[Key]], seed: int, unit_of: Callable[[Key], Unit]) -> Table:

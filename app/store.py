@@ -24,7 +24,6 @@ from db.queries import (
     TrainPointRow,
 )
 from db.session import open_database
-from evaluators.meanings import MEANINGS, Unit
 
 if TYPE_CHECKING:
     from app.comparison import Comparison, ScoreName, Table
@@ -106,14 +105,14 @@ def _score_arrays(url: str, revision: int, run_ids: tuple[int, ...], names: tupl
 def _comparison(url: str, revision: int, run_ids: tuple[int, ...], score: ScoreName) -> Comparison:
     from app.comparison import compare
 
-    return compare(*_compared(Store(url, revision), run_ids, (score,)), score=score, units=_units())
+    return compare(*_compared(Store(url, revision), run_ids, (score,)), score=score)
 
 
 @st.cache_data(show_spinner=False, max_entries=50)
 def _score_table(url: str, revision: int, run_ids: tuple[int, ...], names: tuple[ScoreName, ...]) -> Table:
     from app.comparison import score_table
 
-    return score_table(*_compared(Store(url, revision), run_ids, names), names, units=_units())
+    return score_table(*_compared(Store(url, revision), run_ids, names), names)
 
 
 @st.cache_data(show_spinner=False, max_entries=50)
@@ -130,10 +129,6 @@ def _compared(
     arrays = [own for run_id in run_ids if (own := store.run_arrays(run_id)) is not None]
     stored = tuple(dict.fromkeys(name.partition("@")[0] for name, _ in names))
     return [rows[own.run_id] for own in arrays], arrays, store.score_arrays(tuple(run.run_id for run in arrays), stored)
-
-
-def _units() -> dict[str, Unit]:
-    return {name: meaning.unit for name, meaning in MEANINGS.items()}
 
 
 @dataclasses.dataclass(frozen=True)

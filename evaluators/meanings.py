@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Literal
+
+from evaluators.rubric import builtin_rubrics, load_rubric
 
 Level = Literal["chain", "step"]
 Unit = Literal["share", "count"]
@@ -81,3 +84,26 @@ MEANINGS: Mapping[str, ScoreMeaning] = MappingProxyType(
     }
 )
 """Every score that `evaluators.scoring.default_scorers` gives, by name, in the order in which pages list them."""
+
+_UNKNOWN = ScoreMeaning("", None, "share", ("chain", "step"))
+
+
+def meaning_of(name: str) -> ScoreMeaning:
+    """What a score means, also a judge's (name@judge:model); an unknown one is a share without direction."""
+    own = name.partition("@")[0]
+    return MEANINGS.get(own) or _judged().get(own) or _UNKNOWN
+
+
+@cache
+def _judged() -> Mapping[str, ScoreMeaning]:
+    """The figures of the built-in rubrics. A rating from -1 to 1 is no share: it is told as a number."""
+    return {
+        rubric.score_name(figure): ScoreMeaning(
+            f"a judge's verdict: {figure.replace('_', ' ')}",
+            True,
+            "share" if rubric.is_share(figure) else "count",
+            ("step",) if rubric.scope == "step" else ("chain",),
+        )
+        for rubric in map(load_rubric, builtin_rubrics())
+        for figure in rubric.figures
+    }

@@ -28,12 +28,13 @@ from app.views.compare_training import (
     training_run_of,
 )
 from app.views.compare_verdict import show_verdict
-from app.views.compare_words import held_scores, meaning_of, score_label, step_scores, whole_scores
+from app.views.compare_words import held_scores, score_label, step_scores, whole_scores
 from app.views.component import Event
 from app.views.frame import begin
 from app.views.messages import show_unknown_runs
 from app.views.run_choice import choose_runs
 from db.queries import RunRow
+from evaluators.meanings import meaning_of
 from steper_core.rundir import Figure
 
 Runs = Mapping[str, RunRow]

@@ -9,9 +9,10 @@ import streamlit as st
 from app.plain import one_line
 from app.state import CompareState
 from app.tokens import ABILITIES, METHOD_ORDER
-from app.views.compare_words import held_scores, meaning_of, score_label
+from app.views.compare_words import held_scores, score_label
 from app.views.widgets import choose_one
 from db.queries import RunRow
+from evaluators.meanings import meaning_of
 
 _FIRST = "vanilla-kd"
 """The method that others are measured against where it is among them: the paper's question."""

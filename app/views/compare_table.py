@@ -10,9 +10,10 @@ from app.formats import MISSING
 from app.plain import one_line, plain
 from app.tokens import ABILITIES, ABILITY_COLOURS, ABILITY_INKS, chosen_run
 from app.urls import href
-from app.views.compare_words import amount, bounds, change, explained, meaning_of, score_label
+from app.views.compare_words import amount, bounds, change, explained, score_label
 from app.views.component import Component, Event
 from db.queries import RunRow
+from evaluators.meanings import meaning_of
 from evaluators.significance import ALPHA, PairedResult
 from evaluators.verdict import Unit, format_p
 

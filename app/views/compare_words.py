@@ -9,7 +9,7 @@ from app.formats import number, percent
 from app.plain import one_line
 from app.tokens import ABILITIES, FIGURES, figure_label
 from db.queries import RunRow
-from evaluators.meanings import MEANINGS, ScoreMeaning
+from evaluators.meanings import MEANINGS, meaning_of
 from evaluators.verdict import Unit
 
 MAIN: tuple[str, ...] = (
@@ -28,20 +28,12 @@ MAIN: tuple[str, ...] = (
 MAIN_STEPS: tuple[str, ...] = ("sub_answer", "gold_passage", "grounding")
 """Scores of steps that are listed at once by ability."""
 
-_JUDGED = ScoreMeaning("a judge's verdict", None, "share", ("chain", "step"))
-_UNKNOWN = ScoreMeaning("", None, "share", ("chain", "step"))
-
 
 def score_label(name: str, ability: str = "") -> str:
     """A score as the page names it: "Gold recall, exp"; a judge's with the judge in brackets."""
     own, _, judge = name.partition("@")
     label = figure_label(own) + (f" ({judge.removeprefix('judge:')})" if judge else "")
     return one_line(f"{label}, {ABILITIES[ability]}" if ability in ABILITIES else label, 60)
-
-
-def meaning_of(name: str) -> ScoreMeaning:
-    """What a score means; an unknown one is a share without direction."""
-    return MEANINGS.get(name) or (_JUDGED if "@" in name else _UNKNOWN)
 
 
 def explained(name: str) -> str:

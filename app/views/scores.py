@@ -9,7 +9,7 @@ from app.formats import number, percent
 from app.plain import plain
 from app.tokens import FIGURES, RIGHT, UNSCORED, WRONG, figure_label, score_glyph
 from db.queries import ScoreView
-from evaluators.meanings import MEANINGS
+from evaluators.meanings import MEANINGS, meaning_of
 
 _ALWAYS = frozenset(
     {"em", "f1", "acc", "gold_recall", "hops_reached", "steps_before_error", "sub_answer", "gold_passage", "grounding"}
@@ -43,20 +43,18 @@ def _is_telling(score: ScoreView, *, of_step: bool) -> bool:
 
 
 def _score(score: ScoreView, label: str) -> dict[str, Any]:
-    meaning = MEANINGS.get(score.name)
     source = f"{score.evaluator} {score.version}"
-    about = [meaning.meaning if meaning else "", score.reason or "", source]
+    about = [meaning_of(score.name).meaning, score.reason or "", source]
     return {"label": plain(label), "hint": plain("; ".join(part for part in about if part)), **_value(score)}
 
 
 def _value(score: ScoreView) -> dict[str, str]:
     """Glyph and value; of what is better absent, yes and no, for a tick would praise it."""
-    meaning = MEANINGS.get(score.name)
-    bad = meaning is not None and meaning.higher_is_better is False
-    counted = meaning is not None and meaning.unit == "count"
-    if score.value is None or not (bad or counted):
+    meaning = meaning_of(score.name)
+    counted = meaning.unit == "count"
+    if score.value is None or not (counted or meaning.higher_is_better is False):
         glyph = score_glyph(score.value)
         value = "" if glyph else percent(score.value)
         return {"glyph": glyph, "tone": _TONES.get(glyph, ""), "word": _WORDS.get(glyph, ""), "value": value}
-    value = number(score.value) if counted else {1.0: "yes", 0.0: "no"}.get(score.value) or percent(score.value)
+    value = number(score.value, 2) if counted else {1.0: "yes", 0.0: "no"}.get(score.value) or percent(score.value)
     return {"glyph": "", "tone": "", "word": "", "value": value}
