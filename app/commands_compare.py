@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,18 +16,6 @@ if TYPE_CHECKING:
     from app.comparison import Cell, Comparison, Table
     from evaluators.meanings import Unit
 
-_SHOWN = (
-    ("em", ""),
-    ("f1", ""),
-    ("acc", ""),
-    ("gold_recall", ""),
-    ("hops_reached", ""),
-    ("sub_answer", "initialization"),
-    ("sub_answer", "expansion"),
-    ("grounding", ""),
-    ("right_by_wrong_path", ""),
-)
-
 
 @click.command()
 @click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
@@ -42,8 +29,9 @@ def compare(names: tuple[str, ...], score: str, everything: bool, runs: Path) ->
     steper compare demo-eval-vanilla-kd-s0 demo-eval-steper-s0
     steper compare base vanilla steper --score gold_recall --all
     """
-    from app.comparison import MAX_RUNS, label_of, score_names
+    from app.comparison import MAX_RUNS, score_names, score_table
     from app.comparison import compare as compare_runs
+    from app.views.compare_words import step_scores, whole_scores
     from db import RunFilter, ingest, list_runs, open_database, run_arrays, score_arrays
 
     console = Console()
@@ -62,18 +50,14 @@ def compare(names: tuple[str, ...], score: str, everything: bool, runs: Path) ->
     if (score, "") not in held:
         known = ", ".join(dict.fromkeys(name for name, ability in held if not ability))
         raise UserError(f"no run holds a score named {score!r}; there are: {known}")
-    comparison = compare_runs(
-        chosen,
-        [own for own in arrays if own is not None],
-        scores,
-        score=(score, ""),
-        names=held if everything else [name for name in (*_SHOWN, *_judged(held)) if name in held],
-    )
-    _print(console, comparison, label_of(comparison.score))
-
-
-def _judged(held: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    return ((name, ability) for name, ability in held if not ability and "@" in name)
+    focus = (score, "")
+    whole = [name for name, ability in held if not ability]
+    of_steps = [name for name, ability in held if ability]
+    present = [own for own in arrays if own is not None]
+    names_shown = whole_scores(list(dict.fromkeys(whole)), everything=everything, focus=focus)
+    comparison = compare_runs(chosen, present, scores, score=focus, names=names_shown)
+    steps = step_scores(list(dict.fromkeys(of_steps)), everything=everything, focus=focus)
+    _print(console, comparison, score_table(chosen, present, scores, [name for name in steps if name in held]))
 
 
 @click.command()
@@ -98,9 +82,11 @@ def rescore(names: tuple[str, ...], runs: Path) -> None:
         console.say(f"{name}: {added:,} scores added" if added else f"{name}: up to date")
 
 
-def _print(console: Console, comparison: Comparison, score: str) -> None:
+def _print(console: Console, comparison: Comparison, steps: Table) -> None:
+    from app.comparison import label_of
     from evaluators.meanings import meaning_of
 
+    score = label_of(comparison.score)
     for warning in comparison.warnings:
         console.warn(warning)
     for sentence in (*comparison.verdicts, *comparison.seeds):
@@ -108,6 +94,7 @@ def _print(console: Console, comparison: Comparison, score: str) -> None:
     names = [run.name for run in comparison.runs]
     title = f"{comparison.shared:,} questions; 95 % intervals; below each figure its difference from {names[0]}"
     _print_table(console, f"scores on {title}", "score", names, comparison.matrix, None)
+    _print_table(console, "scores of steps, by ability", "score", names, steps, None)
     for label, table in (("kind", comparison.kinds), ("hops", comparison.hops)):
         if len(table.lines) > 1:
             _print_table(console, f"{score} by {label}", label, names, table, meaning_of(comparison.score[0]).unit)

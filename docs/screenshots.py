@@ -64,9 +64,10 @@ def pages(url: str) -> dict[str, str]:
         "runs": "?" + "&".join(f"tick={token}" for token in compared) if compared else "",
         "run-details": f"?open={evaluated[-1]}" if evaluated else "",
         "chains": "chains?" + "&".join(f"run={token}" for token in evaluated[-1:]),
-        "compare": "chains?"
+        "chains-two": "chains?"
         + "&".join(f"run={token}" for token in compared)
         + "&outcome=differs" * (len(compared) > 1),
+        "compare": "compare?" + "&".join(f"run={token}" for token in [*compared, *evaluated[:1]]),
         "training": "training?" + "&".join(f"run={token}" for token in trained),
     }
 
