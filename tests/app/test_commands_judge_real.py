@@ -21,6 +21,8 @@ from tests.fakes.judged_chains import THREE_LINES, chain, question, write_run
 
 QUESTIONS = 3
 PROCESS = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background ignores it
 from app.commands_judge import judge
 from app.options import Group
 Group("steper", commands={"judge": judge})()

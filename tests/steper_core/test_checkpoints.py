@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from steper_core.checkpoints import (
     EMBEDDED_MODEL,
@@ -205,6 +205,12 @@ def test_a_run_that_has_not_finished_has_no_best_checkpoint(tmp_path: Path) -> N
 def test_a_run_of_another_kind_has_no_best_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is no finished training run \(evaluate, finished\)"):
         best_checkpoint(finished(tmp_path / "r", RunKind.EVALUATE))
+
+
+def test_tied_weights_are_counted_once(tiny_model: Path, tmp_path: Path) -> None:
+    config = LlamaConfig(**json.loads((tiny_model / "config.json").read_text("utf-8")) | {"tie_word_embeddings": True})
+    LlamaForCausalLM(config).save_pretrained(tmp_path)
+    assert model_facts(tmp_path)["parameters_total"] == 35_040 - 257 * 32
 
 
 def test_of_a_mixture_only_the_chosen_experts_are_active(tmp_path: Path) -> None:
