@@ -84,7 +84,7 @@ const step = (item, row, id) =>
       ),
       item.flag && h("span", { class: "flag bad" }, "⚑ first wrong step"),
       item.mark && h("span", { class: "mark grey" }, item.mark),
-      item.parted && h("span", { class: "mark warn", title: "From here on the two chains have read different passages" }, "⑂ evidence parts"),
+      item.parted && h("span", { class: "mark warn", title: "From here on the two chains have read different passages" }, "≠ evidence parts"),
       h("span", { class: "cost grey num" }, unbroken(item.cost)),
     ),
     item.query && h("div", { class: "query" }, h("span", { class: "label" }, "query"), folded(item.query, 220, `query-${id}`, "grey")),
