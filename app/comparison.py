@@ -195,7 +195,7 @@ def _comparable(
         row = values.setdefault(name, [None] * len(runs))
         reference = latest.get((runs[0].id, *name))
         if reference is None or (reference.evaluator, reference.version) == (found.evaluator, found.version):
-            row[places[run_id]] = found.values[shared.places[places[run_id]]]
+            row[places[run_id]] = found.values[shared.places[places[run_id]]].astype(np.float64)
     return values
 
 

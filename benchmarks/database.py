@@ -58,6 +58,17 @@ EVALUATORS = {
     "grounding": (("ungrounded_names",), ("grounding",)),
     "consistency": ((), ("repetition", "contradiction")),
 }
+MAIN = (
+    "em",
+    "f1",
+    "acc",
+    "gold_recall",
+    "hops_reached",
+    "grounding",
+    "answer_reachable",
+    "steps_before_error",
+    "right_by_wrong_path",
+)
 PASSAGES = 20_000
 STEPS = 5
 PER_STEP = 4
@@ -121,6 +132,7 @@ def measure(root: Path, url: str, repeats: int) -> None:
         "train_points": lambda: train_points(engine, runs[0]),
         "run_arrays": lambda: run_arrays(engine, runs),
         "score_arrays, one score": lambda: score_arrays(engine, runs, ("em",)),
+        "score_arrays, the nine main ones": lambda: score_arrays(engine, runs, MAIN),
         "score_arrays, all scores": lambda: score_arrays(engine, runs),
         "list_questions, fixed": questions(outcome="fixed"),
         "list_questions, broken + kind": questions(outcome="broken", kinds=("bridge",)),

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-INT64, INT32, FLOAT64 = np.dtype("<i8"), np.dtype("<i4"), np.dtype("<f8")
+INT64, INT32 = np.dtype("<i8"), np.dtype("<i4")
+FLOAT64, FLOAT32 = np.dtype("<f8"), np.dtype("<f4")
 
 
 def pack(values: Iterable[float], dtype: np.dtype[Any]) -> bytes:

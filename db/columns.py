@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from db.arrays import FLOAT64, INT32, INT64, pack
+from db.arrays import FLOAT32, FLOAT64, INT32, INT64, pack
 from db.models import CHAIN_LEVEL
 from db.rows import RunRows
 from steper_core.score_lines import reason_key
@@ -20,8 +21,8 @@ WHOLE_CHAIN = ""
 
 _KIND, _HOP_COUNT = 7, 8
 _ABILITY, _PROMPT_TOKENS, _OUTPUT_TOKENS, _SECONDS = 1, 4, 5, 6
-ColumnKey = tuple[str, str, str, str]
-"""Name, evaluator, version, ability."""
+Part = tuple[str, str, str]
+"""Evaluator, version, ability."""
 
 
 def run_columns(rows: RunRows, ordered: Sequence[tuple[int, str]]) -> dict[str, Any]:
@@ -44,64 +45,72 @@ def run_columns(rows: RunRows, ordered: Sequence[tuple[int, str]]) -> dict[str, 
 
 
 def score_columns(rows: RunRows, ordered: Sequence[tuple[int, str]]) -> list[dict[str, Any]]:
-    """The rows of the table score_columns without the run's id, by name, evaluator, version and ability."""
-    collected = _Columns(len(ordered))
+    """The rows of the table score_columns without the run's id, by name, evaluator, version and ability.
+
+    Where chains have a score themselves, the mean over their steps is not asked for.
+    """
+    found: dict[Part, dict[str, _Column]] = {}
     for place, (_, key) in enumerate(ordered):
-        abilities = {step[0]: step[_ABILITY] for step in rows.chains[key].steps}
+        abilities = {step[0]: step[_ABILITY] for step in rows.chains[key].steps} | {CHAIN_LEVEL: WHOLE_CHAIN}
         for evaluator, scores in rows.scores.get(key, {}).items():
             for number, values in scores.values.items():
+                columns = found.setdefault((*evaluator, abilities[number]), {})
                 for name, value in values.items():
-                    reason = scores.reasons.get(reason_key(number, name)) if value is None else None
-                    if number == CHAIN_LEVEL:
-                        collected.set_whole((name, *evaluator, WHOLE_CHAIN), place, value, reason)
+                    column = columns.get(name)
+                    if column is None:
+                        column = columns[name] = _Column.empty(len(ordered))
+                    if value is None:
+                        column.reasons[scores.reasons.get(reason_key(number, name)) or "no reason given"] += 1
                     else:
-                        for ability in (abilities[number], WHOLE_CHAIN):
-                            collected.add_step((name, *evaluator, ability), place, value, reason)
-    return list(collected.rows())
+                        column.sums[place] += value
+                        column.counts[place] += 1
+    _add_means_over_steps(found)
+    return [
+        {
+            "name": name,
+            "evaluator": evaluator,
+            "version": version,
+            "ability": ability,
+            "numbers": column.means().tobytes(),
+            "reasons": dict(column.reasons),
+        }
+        for (evaluator, version, ability), columns in sorted(found.items())
+        for name, column in sorted(columns.items())
+    ]
 
 
-class _Columns:
-    """Collects values by column. Where a score has values of chains, the mean over its steps is not asked for."""
+@dataclasses.dataclass(frozen=True)
+class _Column:
+    """Sums and numbers of the values of each chain, and why values are missing."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.whole: dict[ColumnKey, list[float]] = {}
-        self.sums: dict[ColumnKey, tuple[list[float], list[int]]] = {}
-        self.reasons: dict[tuple[ColumnKey, bool], Counter[str]] = {}
+    sums: list[float]
+    counts: list[int]
+    reasons: Counter[str]
 
-    def set_whole(self, key: ColumnKey, place: int, value: float | None, reason: str | None) -> None:
-        values = self.whole.get(key)
-        if values is None:
-            values = self.whole[key] = [math.nan] * self.count
-        if value is None:
-            self._count(key, reason, step=False)
-        else:
-            values[place] = value
+    @classmethod
+    def empty(cls, count: int) -> _Column:
+        return cls([0.0] * count, [0] * count, Counter())
 
-    def add_step(self, key: ColumnKey, place: int, value: float | None, reason: str | None) -> None:
-        found = self.sums.get(key)
-        if found is None:
-            found = self.sums[key] = ([0.0] * self.count, [0] * self.count)
-        if value is None:
-            self._count(key, reason, step=True)
-        else:
-            found[0][place] += value
-            found[1][place] += 1
+    def plus(self, other: _Column) -> _Column:
+        sums = [one + more for one, more in zip(self.sums, other.sums, strict=True)]
+        counts = [one + more for one, more in zip(self.counts, other.counts, strict=True)]
+        return _Column(sums, counts, self.reasons + other.reasons)
 
-    def rows(self) -> Iterable[dict[str, Any]]:
-        for key in sorted(self.whole.keys() | self.sums.keys()):
-            own = key in self.whole
-            numbers = np.array(self.whole[key], FLOAT64) if own else _means(*self.sums[key])
-            names = ("name", "evaluator", "version", "ability")
-            reasons = self.reasons.get((key, not own), Counter())
-            yield dict(zip(names, key, strict=True)) | {"numbers": numbers.tobytes(), "reasons": dict(reasons)}
-
-    def _count(self, key: ColumnKey, reason: str | None, *, step: bool) -> None:
-        self.reasons.setdefault((key, step), Counter())[reason or "no reason given"] += 1
+    def means(self) -> npt.NDArray[Any]:
+        divisor = np.array(self.counts, FLOAT64)
+        means = np.full(len(self.sums), np.nan)
+        np.divide(np.array(self.sums, FLOAT64), divisor, out=means, where=divisor > 0)
+        return means.astype(FLOAT32)
 
 
-def _means(sums: list[float], counts: list[int]) -> npt.NDArray[np.float64]:
-    divisor = np.array(counts, FLOAT64)
-    means: npt.NDArray[np.float64] = np.full(len(sums), np.nan)
-    np.divide(np.array(sums, FLOAT64), divisor, out=means, where=divisor > 0)
-    return means
+def _add_means_over_steps(found: dict[Part, dict[str, _Column]]) -> None:
+    """Add, for scores that only steps have, what all steps of a chain together have."""
+    own = {part: set(columns) for part, columns in found.items()}
+    for evaluator, version, ability in list(found):
+        if ability == WHOLE_CHAIN:
+            continue
+        whole = (evaluator, version, WHOLE_CHAIN)
+        for name, column in found[evaluator, version, ability].items():
+            if name not in own.get(whole, ()):
+                columns = found.setdefault(whole, {})
+                columns[name] = columns[name].plus(column) if name in columns else column

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError
 
@@ -284,7 +284,7 @@ class _Writer:
         for number, key in ordered:
             for evaluator, scores in sorted(self.rows.scores.get(key, {}).items()):
                 if scores.values:
-                    yield (self.run_id, number, *evaluator, json.dumps(scores.values), json.dumps(scores.reasons))
+                    yield (self.run_id, number, *evaluator, _json(scores.values), _json(scores.reasons))
 
     def _write_correct(self, latest: list[tuple[int, bool | None]], stored: set[int]) -> None:
         """Set the em of chains that were stored before their score was."""
@@ -339,6 +339,10 @@ class _Writer:
             for name, model in tables.items()
         )
         return dict(self.connection.execute(sa.select(*counts)).one()._mapping)
+
+
+def _json(values: dict[Any, Any]) -> str:
+    return to_json(values).decode()
 
 
 def _run_columns(info: RunInfo, path: Path) -> dict[str, Any]:

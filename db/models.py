@@ -273,7 +273,7 @@ class RunColumns(Base):
 
 
 class ScoreColumn(Base):
-    """One score of all chains of a run, as an array of float64 in the order of the run's columns; unscored is NaN.
+    """One score of all chains of a run, as an array of float32 in the order of the run's columns; unscored is NaN.
 
     `ability` is empty for the whole chain; a score of steps has its mean over the chain's steps of each ability, and
     over all of them. `reasons` counts why values are missing.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from db.arrays import FLOAT64, INT32, INT64, unpack
+from db.arrays import FLOAT32, FLOAT64, INT32, INT64, unpack
 from db.models import RunColumns, ScoreColumn
 from db.session import reading
 from db.views import RunArrays, ScoreArray
@@ -50,7 +50,7 @@ def score_arrays(
             evaluator=row.evaluator,
             version=row.version,
             ability=row.ability,
-            values=unpack(row.numbers, FLOAT64),
+            values=unpack(row.numbers, FLOAT32),
             reasons=dict(row.reasons),
         )
         for row in rows

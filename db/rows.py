@@ -15,7 +15,7 @@ from db.models import CHAIN_LEVEL, CORRECT
 from steper_core.errors import UserError
 from steper_core.records import Chain, Question
 from steper_core.rundir import RunDir, RunInfo
-from steper_core.score_lines import reason_key
+from steper_core.score_lines import ChainScores, reason_key
 
 _FILES = ("questions.jsonl", "passages.jsonl", "chains.jsonl", "scores.jsonl", "train.jsonl", "judgements.jsonl")
 
@@ -151,27 +151,31 @@ class _Reader:
         self.correct: dict[str, bool | None] = {}
         self.points: dict[tuple[int, bool], tuple[Any, ...]] = {}
         self.judgements: dict[VoteKey, tuple[Any, ...]] = {}
+        self._clean_names: set[str] = set()
         self._faults: dict[str, list[str]] = {}
 
     def read_scores(self) -> None:
         for line in self.run.score_lines():
             evaluator = (clean(line.evaluator), clean(line.version))
-            rows = self.scores.setdefault(line.question_id, {}).setdefault(evaluator, ScoreRows({}, {}))
-            for number, given in line.values.items():
-                values = rows.values.setdefault(number, {})
-                for given_name, value in given.items():
-                    name, key = clean(given_name), reason_key(number, clean(given_name))
-                    reason = line.reasons.get(reason_key(number, given_name))
-                    if value is not None and not math.isfinite(value):
-                        value, reason = None, reason or f"the value is {value}"
-                    values[name] = value
-                    if reason is None:
-                        rows.reasons.pop(key, None)
-                    else:
-                        rows.reasons[key] = clean(reason)
+            stored = self.scores.setdefault(line.question_id, {})
+            if evaluator not in stored and self._is_clean(line):
+                stored[evaluator] = ScoreRows(line.values, {key: clean(why) for key, why in line.reasons.items()})
+            else:
+                _merge(stored.setdefault(evaluator, ScoreRows({}, {})), line)
             if CORRECT in line.values.get(CHAIN_LEVEL, ()):
-                value = rows.values[CHAIN_LEVEL][CORRECT]
+                value = stored[evaluator].values[CHAIN_LEVEL][CORRECT]
                 self.correct[line.question_id] = None if value is None else value == 1
+
+    def _is_clean(self, line: ChainScores) -> bool:
+        """Whether a line can be stored as it is; nearly all can, and looking at each value takes longest."""
+        for values in line.values.values():
+            if not values.keys() <= self._clean_names:
+                if any(clean(name) != name for name in values):
+                    return False
+                self._clean_names.update(values)
+            if not math.isfinite(sum(filter(None, values.values()))):
+                return False
+        return True
 
     def read_points(self) -> None:
         for point in self.run.train_points():
@@ -252,6 +256,22 @@ class _Reader:
 
     def _fault(self, what: str, example: str) -> None:
         self._faults.setdefault(what, []).append(example)
+
+
+def _merge(rows: ScoreRows, line: ChainScores) -> None:
+    """Take over the scores of a further line; of two of one thing the later one holds."""
+    for number, given in line.values.items():
+        values = rows.values.setdefault(number, {})
+        for given_name, value in given.items():
+            name, key = clean(given_name), reason_key(number, clean(given_name))
+            reason = line.reasons.get(reason_key(number, given_name))
+            if value is not None and not math.isfinite(value):
+                value, reason = None, reason or f"the value is {value}"
+            values[name] = value
+            if reason is None:
+                rows.reasons.pop(key, None)
+            else:
+                rows.reasons[key] = clean(reason)
 
 
 def _chain_rows(chain: Chain) -> ChainRows | None:

@@ -230,7 +230,7 @@ class ScoreArray:
     evaluator: str
     version: str
     ability: str
-    values: npt.NDArray[np.float64]
+    values: npt.NDArray[np.float32]
     reasons: dict[str, int]
 
 
