@@ -92,7 +92,10 @@ def _print(console: Console, comparison: Comparison, steps: Table) -> None:
     for sentence in (*comparison.verdicts, *comparison.seeds):
         console.say(sentence)
     names = [run.name for run in comparison.runs]
-    title = f"{comparison.shared:,} questions; 95 % intervals; below each figure its difference from {names[0]}"
+    title = (
+        f"{comparison.shared:,} questions; 95 % intervals, n scored and +n– unscored; "
+        f"below each figure its difference from {names[0]}, * after Holm's correction"
+    )
     _print_table(console, f"scores on {title}", "score", names, comparison.matrix, None)
     _print_table(console, "scores of steps, by ability", "score", names, steps, None)
     for label, table in (("kind", comparison.kinds), ("hops", comparison.hops)):
@@ -145,7 +148,8 @@ def _cell(cell: Cell | None, unit: Unit) -> str:
     if cell is None or cell.figure.mean is None:
         return "–"
     figure, against = cell.figure, cell.paired
-    lines = [f"{amount(figure.mean, unit)} {bounds(figure.low, figure.high, unit)} n={figure.n}".replace("  ", " ")]
+    counted = f"n={figure.n}" + (f" +{figure.unscored}–" if figure.unscored else "")
+    lines = [" ".join(filter(None, (amount(figure.mean, unit), bounds(figure.low, figure.high, unit), counted)))]
     if against and against.difference is not None and cell.adjusted_p is not None:
         mark = "*" if cell.adjusted_p < 0.05 else ""
         lines.append(f"{change(against.difference, unit)}{mark} {format_p(cell.adjusted_p)}")

@@ -16,7 +16,10 @@ from steper_core.rundir import RunDir
 
 @contextmanager
 def energy_recorded(run: RunDir) -> Iterator[None]:
-    """Add the energy of the block, and how many chains it finished, to what earlier sessions of the run took."""
+    """Add the energy of the block, and how many chains it finished, to what earlier sessions of the run took.
+
+    A session that is killed is not in it, nor are the chains it finished.
+    """
     before = sum(1 for _ in run.chains())
     meter = None
     try:

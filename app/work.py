@@ -130,7 +130,7 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
             asked_of_teacher = list(teacher_run.questions())
             free, _ = without_overlap(asked_of_teacher, material.evaluation)
             banned = {question.id for question in asked_of_teacher} - {question.id for question in free}
-            with place.console.progress(f"train {settings.method}", "steps") as advance:
+            with place.console.progress(f"train {settings.method}", "steps") as advance, energy_recorded(run):
                 outcome = train_on_chains(
                     resolve_model(recipe.student.model),
                     teacher_run,
@@ -142,7 +142,7 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
                     device=recipe.student.device,
                     on_progress=advance,
                 )
-            run.update(facts=outcome.facts, counts=outcome.counts)
+            run.update(facts={**run.info.facts, **outcome.facts}, counts=outcome.counts)
         _report_trained(place.console, run)
     return run
 
