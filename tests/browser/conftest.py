@@ -31,8 +31,9 @@ ARGUMENTS = [
 PATIENCE = 20_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """A browser for one file: an event loop runs in this thread while it is open, and other tests start their own."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
         absent = "no chromium on PATH: install Debian's package chromium to run the browser tests"
@@ -65,9 +66,9 @@ def start_dashboard() -> Iterator[Callable[[str], str]]:
         server.wait(timeout=10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def profile(chromium: Browser) -> Iterator[BrowserContext]:
-    """One browser profile for all tests: the scripts of the dashboard are then loaded once."""
+    """One browser profile for all tests of a file: the scripts of the dashboard are then loaded once."""
     context = chromium.new_context()
     context.set_default_timeout(PATIENCE)
     yield context
