@@ -339,3 +339,19 @@ def overflow(page: Page) -> int:
             ".map((node) => node.scrollWidth - node.clientWidth))"
         )
     )
+
+
+def test_two_chains_are_aligned_and_their_words_tinted(
+    browser_page: Page, dashboard: str, tokens: dict[str, str]
+) -> None:
+    visit(browser_page, f"{dashboard}/chains?run={tokens['eval-steper-s1']}&run={tokens['eval-base']}")
+    grounded = browser_page.locator(".rationale .grounded").first
+    expect(grounded).to_be_visible()
+    expect(grounded).to_have_attribute("title", re.compile("^in "))
+    steps = browser_page.locator(".step")
+    marks = browser_page.locator(".step .mark").filter(has_text=re.compile("^(equal|changed|only here)$"))
+    expect(marks).to_have_count(steps.count())
+    # Steps that correspond stand on one line of the page.
+    first, second = (browser_page.locator(".run").nth(place).locator(".step").last for place in (0, 1))
+    first_box, second_box = first.bounding_box(), second.bounding_box()
+    assert first_box is not None and second_box is not None and first_box["y"] == second_box["y"]
