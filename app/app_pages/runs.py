@@ -13,9 +13,9 @@ from app.tokens import KINDS
 from app.urls import enter, read, write
 from app.views.component import Event
 from app.views.frame import begin
-from app.views.messages import show_no_match
+from app.views.messages import show_mixed_versions, show_no_match
 from app.views.run_order import next_sort
-from app.views.run_table import listed, show_runs
+from app.views.run_table import listed, mixed_versions, show_runs
 from app.views.widgets import choose_many, search, turn_pages
 from db.queries import RunFilter
 
@@ -37,6 +37,7 @@ def show() -> None:
     event = show_runs(
         run_tokens(store.runs()), rows[(page - 1) * _PAGE_SIZE : page * _PAGE_SIZE], state, on_event=_handle
     )
+    show_mixed_versions(mixed_versions(rows))
     turn_pages(count, page, lambda number: _change(page=number), key="runs_page")
     if event and event[0] == "go":
         st.switch_page(f"app_pages/{event[1]['page']}.py", query_params={"run": event[1]["runs"]})

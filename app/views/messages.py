@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.plain import one_line
+from app.plain import one_line, plain
 
 
 def show_failure() -> None:
@@ -55,3 +55,11 @@ def show_unknown_question(token: str) -> None:
         "The link names a question that is not in this database. Pick one from the list.", icon=":material/link_off:"
     )
     st.code(one_line(token, 60), language=None)
+
+
+def show_mixed_versions(evaluators: tuple[str, ...]) -> None:
+    """Say that some figures of the list are not to be compared, and what to do; nothing where all are."""
+    if evaluators:
+        st.write("Scores of different versions stand in this list, not to be compared:")
+        st.code("\n".join(plain(evaluator) for evaluator in evaluators), language=None)
+        st.write("`steper rescore RUN ...` brings runs up to date, without a model.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from app.formats import MISSING, duration, interval, number, percent
@@ -228,3 +228,13 @@ _EVALUATION = (
 )
 _TRAINING = (_RUN, *_SYSTEM, _TIME, _column("tokens_per_second", "Tokens/s"), _DOOR)
 _COLLECTION = (_RUN, *_SYSTEM, _TIME, _column("kept", "Kept"), _column("rejected", "Rejected"), _DOOR)
+
+
+def mixed_versions(runs: Iterable[RunRow]) -> tuple[str, ...]:
+    """Evaluators whose figures stand here in several versions: such figures are not the same measure."""
+    versions: dict[str, set[str]] = {}
+    for run in runs:
+        for figure in run.figures.values():
+            if figure.evaluator:
+                versions.setdefault(figure.evaluator, set()).add(figure.version)
+    return tuple(sorted(evaluator for evaluator, found in versions.items() if len(found) > 1))

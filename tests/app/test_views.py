@@ -13,7 +13,7 @@ from app.state import RunsState, run_tokens
 from app.views.chain import chain_data, reached_at
 from app.views.run_details import details
 from app.views.run_order import next_sort, ordered
-from app.views.run_table import listed, table_data
+from app.views.run_table import listed, mixed_versions, table_data
 from app.views.seeds import seed_groups
 from db.queries import FigureRow, QuestionView, RunRow, TrainPointRow
 
@@ -178,3 +178,12 @@ def test_charts_share_an_axis_mark_held_out_points_and_hold_no_names() -> None:
 def test_runs_without_sigma_get_no_empty_chart() -> None:
     figure = training_figure([[TrainPointRow(2, 0.1, {"aggregation": 1.0}, {}, None, None, False)]], "#000", "#ccc")
     assert [note.text for note in figure.layout.annotations] == ["Loss, nats per target token"]
+
+
+def test_figures_of_two_versions_are_told(make_run: MakeRun) -> None:
+    def run(number: int, evaluator: str, version: str) -> RunRow:
+        return make_run(number, figures={"em": FigureRow(0.5, None, None, 2, 0, evaluator, version)})
+
+    assert mixed_versions([run(1, "answers", "1"), run(2, "answers", "1"), run(3, "steps", "2")]) == ()
+    assert mixed_versions([run(1, "answers", "1"), run(2, "answers", "2"), run(3, "steps", "2")]) == ("answers",)
+    assert mixed_versions([make_run(1), make_run(2)]) == ()
