@@ -174,7 +174,7 @@ def label_of(name: ScoreName) -> str:
 
 def score_names(scores: Iterable[ScoreArray]) -> list[ScoreName]:
     """The scores that occur, each once, in their order."""
-    return list(dict.fromkeys((_own_name(score), score.ability) for score in scores))
+    return list(dict.fromkeys((own_name(score), score.ability) for score in scores))
 
 
 def _shared(arrays: Sequence[RunArrays]) -> _Shared:
@@ -202,10 +202,11 @@ def _comparable(
 def _latest(scores: Sequence[ScoreArray]) -> dict[tuple[int, str, str], ScoreArray]:
     """Of several versions of a score that a run holds, the highest."""
     ordered = sorted(scores, key=lambda score: (len(score.version), score.version))
-    return {(score.run_id, _own_name(score), score.ability): score for score in ordered}
+    return {(score.run_id, own_name(score), score.ability): score for score in ordered}
 
 
-def _own_name(score: ScoreArray) -> str:
+def own_name(score: ScoreArray) -> str:
+    """A score's name; a judge's with the judge's, for several may judge one run."""
     return f"{score.name}@{score.evaluator}" if ":" in score.evaluator else score.name
 
 

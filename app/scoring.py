@@ -15,11 +15,11 @@ def score_run(run: RunDir) -> None:
     questions = {question.id: question for question in run.questions()}
     scorers = default_scorers({passage.id: passage for passage in run.passages()})
     known = {_identity(score) for score in run.scores()}
-    stops: Counter[str] = Counter()
-    for chain in run.chains():
-        stops[f"stopped: {chain.stop_reason.value}"] += 1
-        scores = score_chain(chain, questions[chain.question_id], scorers)
-        run.append_scores(score for score in scores if _identity(score) not in known)
+    chains = list(run.chains())
+    scores = (score for chain in chains for score in score_chain(chain, questions[chain.question_id], scorers))
+    # In one write: each waits for the disk.
+    run.append_scores(score for score in scores if _identity(score) not in known)
+    stops = Counter(f"stopped: {chain.stop_reason.value}" for chain in chains)
     run.update(counts={**run.info.counts, **dict(sorted(stops.items()))})
     refresh_figures(run)
 

@@ -74,9 +74,6 @@ STEP_SCORES: dict[str, str] = {
 }
 """Names of the scores of one step where they differ from the figure's."""
 
-SECONDARY: frozenset[str] = frozenset({"precision", "recall", "acc_bounded", "acc_text"})
-"""Scores of a chain that are shown on demand only."""
-
 METHOD_ORDER: tuple[str, ...] = (
     "",
     "base",

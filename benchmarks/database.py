@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from app.views.compare_words import MAIN
 from db import (
     QuestionFilter,
     get_question,
@@ -58,17 +59,6 @@ EVALUATORS = {
     "grounding": (("ungrounded_names",), ("grounding",)),
     "consistency": ((), ("repetition", "contradiction")),
 }
-MAIN = (
-    "em",
-    "f1",
-    "acc",
-    "gold_recall",
-    "hops_reached",
-    "grounding",
-    "answer_reachable",
-    "steps_before_error",
-    "right_by_wrong_path",
-)
 PASSAGES = 20_000
 STEPS = 5
 PER_STEP = 4

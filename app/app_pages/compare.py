@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.compare_charts import curve_figure, pareto_figure
-from app.comparison import MAX_RUNS, Line, ScoreName, Table
+from app.comparison import MAX_RUNS, Line, ScoreName, Table, own_name
 from app.plain import one_line
 from app.state import CompareState, find_runs, run_tokens
 from app.store import Store
@@ -211,10 +211,7 @@ def _training_set(store: Store, run: RunRow, by_uid: Runs) -> TrainingSet:
 def _reasons(store: Store, runs: Runs, names: Sequence[ScoreName]) -> dict[tuple[int, ScoreName], dict[str, int]]:
     stored = tuple(dict.fromkeys(name.partition("@")[0] for name, _ in names))
     scores = store.score_arrays(tuple(run.id for run in runs.values()), stored)
-    return {
-        (own.run_id, (f"{own.name}@{own.evaluator}" if ":" in own.evaluator else own.name, own.ability)): own.reasons
-        for own in scores
-    }
+    return {(own.run_id, (own_name(own), own.ability)): own.reasons for own in scores}
 
 
 def _colours() -> tuple[str, str]:
