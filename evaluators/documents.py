@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from steper_core.errors import UserError
+from steper_core.json_text import parse_document, parse_line
 from steper_core.readers import Row, RowError
 
 NumberedRow = tuple[int, Row | RowError]
@@ -22,11 +21,11 @@ def read_rows(path: Path) -> Iterable[NumberedRow]:
     """
     text = _read_text(path)
     if text.lstrip().startswith("["):
-        return enumerate(map(_as_object, _whole(path, text)), start=1)
+        return enumerate(map(_as_object, parse_document(path, text)), start=1)
     lines = ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
-    rows = [(number, _parsed(line)) for number, line in lines]
+    rows = [(number, _as_object(parse_line(line))) for number, line in lines]
     if all(isinstance(row, RowError) for _, row in rows):
-        return [(1, _as_object(_whole(path, text)))]
+        return [(1, _as_object(parse_document(path, text)))]
     return rows
 
 
@@ -44,25 +43,7 @@ def _read_text(path: Path) -> str:
     return text
 
 
-def _whole(path: Path, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path}, line {error.lineno}, column {error.colno}: {error.msg}; the file may be cut off, get it again"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: {error}") from error
-
-
-def _parsed(line: str) -> Row | RowError:
-    try:
-        return _as_object(json.loads(line))
-    except json.JSONDecodeError as error:
-        return RowError(f"column {error.colno}: {error.msg}")
-    except (ValueError, RecursionError) as error:
-        return RowError(str(error))
-
-
 def _as_object(value: object) -> Row | RowError:
-    return value if isinstance(value, dict) else RowError("a row must be a JSON object")
+    if isinstance(value, dict | RowError):
+        return value
+    return RowError("a row must be a JSON object")

@@ -5,7 +5,6 @@ A bad row is reported and left out; a file of which nothing can be used is the u
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from steper_core.errors import UserError
+from steper_core.json_text import parse_document, parse_line
 from steper_core.readers import Reader, Row, RowError, match_key, recognise
 from steper_core.records import Passage, Question
 from steper_core.texts import one_line
@@ -219,16 +219,7 @@ def _file_rows(path: Path) -> Iterator[tuple[int, object]]:
 
 
 def _array_rows(path: Path) -> Iterator[tuple[int, object]]:
-    try:
-        rows = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path}, line {error.lineno}, column {error.colno}: {error.msg}; the file may be cut off, get it again"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, UnicodeDecodeError):
-            raise
-        raise UserError(f"{path}: {error}") from error
+    rows = parse_document(path, path.read_bytes().decode("utf-8-sig"))
     for position in range(len(rows)):
         row, rows[position] = rows[position], None  # official files fill memory: let each row go once it is read
         yield position + 1, row
@@ -238,15 +229,8 @@ def _line_rows(path: Path) -> Iterator[tuple[int, object]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-            if not text:
-                continue
-            try:
-                row: object = json.loads(text)
-            except json.JSONDecodeError as error:
-                row = RowError(f"column {error.colno}: {error.msg}")
-            except (ValueError, RecursionError) as error:
-                row = RowError(str(error))
-            yield number, row
+            if text:
+                yield number, parse_line(text)
 
 
 def _corpus_passage(row: object) -> Passage:
