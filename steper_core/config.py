@@ -100,6 +100,7 @@ class TrainSection(Section):
     batch_chains: int = Field(4, ge=1, description="chains a batch on each device")
     accumulation_steps: int = Field(1, ge=1, description="batches an optimizer step")
     forward_tokens: int = Field(2048, ge=1, description="padded tokens a forward; a larger batch is split exactly")
+    packing: bool = Field(True, description="all steps of a chain in one row; false: a row an example, for comparison")
     max_length: int = Field(1024, ge=16, description="tokens of an example; longer ones lose their oldest passages")
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpoints_per_epoch: int = Field(1, ge=1, description="how often to save and to measure on held-out questions")

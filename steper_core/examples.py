@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from steper_core.packing import Row, TokenExample, pack
 from steper_core.prompts import build_prompt
 from steper_core.records import ABILITIES, Ability, Chain, Passage, Question
 
@@ -25,22 +26,8 @@ class StepExample:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row of token ids with its target tokens.
-
-    For M target tokens: `positions` are where they stand in `ids`, `abilities` their ability (index into ABILITIES),
-    `weights` one over the number of target tokens of their example. So a row may hold one example or many.
-    """
-
-    ids: list[int]
-    positions: list[int]
-    abilities: list[int]
-    weights: list[float]
-
-
-@dataclass(frozen=True)
 class ChainRows:
-    """All rows of one chain: the unit of a batch."""
+    """All rows of one chain, one if it is packed: the unit of a batch."""
 
     question_id: str
     rows: tuple[Row, ...]
@@ -75,15 +62,21 @@ def step_examples(
 
 
 def encode_chains(
-    chains: Sequence[Sequence[StepExample]], tokenizer: Any, max_length: int, end_token: int
+    chains: Sequence[Sequence[StepExample]],
+    tokenizer: Any,
+    max_length: int,
+    end_token: int,
+    *,
+    packed: bool = True,
 ) -> EncodedChains:
-    """Tokenise the examples of each chain. A prompt that is too long loses its first tokens, the oldest passages.
+    """Tokenise the examples of each chain: all in one row (`packed`), or each in a row of its own.
 
-    An example whose target alone reaches the limit is left out.
+    A prompt that is too long loses its first tokens, the oldest passages. An example whose target alone reaches the
+    limit is left out.
     """
     encoded, cut, left_out = [], 0, 0
     for examples in chains:
-        rows = []
+        found = []
         for example in examples:
             prompt = tokenizer(example.prompt, add_special_tokens=False).input_ids
             target = [*tokenizer(example.target, add_special_tokens=False).input_ids, end_token]
@@ -92,27 +85,8 @@ def encode_chains(
                 left_out += 1
                 continue
             cut += len(prompt) > room
-            rows.append(_row(prompt[-room:], target, ABILITIES.index(example.ability)))
-        if rows:
-            encoded.append(ChainRows(examples[0].question_id, tuple(rows)))
+            found.append(TokenExample(prompt[-room:], target, ABILITIES.index(example.ability)))
+        if found:
+            rows = (pack(found),) if packed else tuple(pack([example]) for example in found)
+            encoded.append(ChainRows(examples[0].question_id, rows))
     return EncodedChains(tuple(encoded), sum(map(len, chains)), cut, left_out)
-
-
-def _row(prompt: list[int], target: list[int], ability: int) -> Row:
-    return Row(
-        ids=prompt + target,
-        positions=list(range(len(prompt), len(prompt) + len(target))),
-        abilities=[ability] * len(target),
-        weights=[1.0 / len(target)] * len(target),
-    )
-
-
-def split_rows(rows: Sequence[Row], limit: int) -> list[list[Row]]:
-    """Rows of similar length together, each part at most `limit` padded tokens (a longer row alone)."""
-    parts: list[list[Row]] = []
-    for row in sorted(rows, key=lambda row: len(row.ids)):
-        if parts and len(row.ids) * (len(parts[-1]) + 1) <= limit:
-            parts[-1].append(row)
-        else:
-            parts.append([row])
-    return parts

@@ -1,60 +1,69 @@
-"""Losses by ability (StepER, eq. 3), from the ability and weight of each target token.
+"""Losses by task (StepER, eq. 3: a task is an ability), from the task and weight of each target token.
 
 Nothing here knows how examples are laid out in rows: a row an example, or all steps of a chain in one row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from accelerate.utils import extract_model_from_parallel
 from torch import Tensor
 from torch.nn import functional
 
-from steper_core.examples import Row
-from steper_core.records import ABILITIES
+from steper_core.packing import Forward
+from steper_core.path_attention import ATTENTION
 
 
-def ability_losses(token_losses: Tensor, abilities: Tensor, weights: Tensor, chain_count: int) -> Tensor:
-    """Raw loss of each ability over a global batch of `chain_count` chains, or this part's share of it.
+def task_losses(token_losses: Tensor, batch: Forward, task_count: int, chain_count: int) -> Tensor:
+    """Raw loss of each task over a global batch of `chain_count` chains, or this part's share of it.
 
-    `token_losses` (M,) are nats, `weights` (M,) one over the target length of each token's example, so their product
-    sums to the mean cross-entropy of the example. L_init and L_agg are means over chains; L_exp is the sum over a
-    chain's expansion steps, then the mean over the same chains. Shares of one batch add up to its losses.
+    `token_losses` (M,) are nats; times the weights of their tokens they sum to the mean loss of each example. L_init
+    and L_agg are means over chains; L_exp is the sum over a chain's expansion steps, then the mean over the same
+    chains. Shares of one batch add up to its losses.
 
     Returns:
-        A float32 tensor (3,) in the order of ABILITIES.
+        A float32 tensor (task_count,).
     """
-    sums = torch.zeros(len(ABILITIES), dtype=torch.float32, device=token_losses.device)
-    return sums.index_add(0, abilities, token_losses.float() * weights) / chain_count
+    sums = torch.zeros(task_count, dtype=torch.float32, device=token_losses.device)
+    return sums.index_add(0, batch.tasks, token_losses.float() * batch.weights) / chain_count
 
 
-def token_losses(model: Any, rows: Sequence[Row], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Cross-entropy of each target token of these rows: (losses, abilities, weights), each (M,).
+def target_logits(model: Any, batch: Forward) -> Tensor:
+    """Logits (M, V) of a model at the places that predict the targets; nothing else meets the vocabulary.
 
-    Rows are padded on the left, so that targets stand together at the right and only those columns are projected to the
-    vocabulary.
+    Raises:
+        ValueError: the model has another attention, which would let all tokens see each other.
     """
-    width = max(len(row.ids) for row in rows)
-    reach = max(len(row.ids) - row.positions[0] for row in rows)
-    pads = [width - len(row.ids) for row in rows]
-    ids = torch.tensor([[0] * pad + row.ids for pad, row in zip(pads, rows, strict=True)], device=device)
-    mask = torch.tensor([[0] * pad + [1] * len(row.ids) for pad, row in zip(pads, rows, strict=True)], device=device)
-    logits = model(
-        input_ids=ids,
-        attention_mask=mask,
-        position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-        logits_to_keep=reach + 1,
-        use_cache=False,
-    ).logits
-    # Column c of the kept logits stands at c + width - reach - 1 and predicts the token after it.
-    lines = [line for line, row in enumerate(rows) for _ in row.positions]
-    places = [pad + place for pad, row in zip(pads, rows, strict=True) for place in row.positions]
-    line_index = torch.tensor(lines, device=device)
-    place_index = torch.tensor(places, device=device)
-    predicted = logits[line_index, place_index - (width - reach)]
-    losses = functional.cross_entropy(predicted.float(), ids[line_index, place_index], reduction="none")
-    abilities = torch.tensor([ability for row in rows for ability in row.abilities], device=device)
-    weights = torch.tensor([weight for row in rows for weight in row.weights], device=device)
-    return losses, abilities, weights
+    if extract_model_from_parallel(model).config._attn_implementation != ATTENTION:
+        raise ValueError("the model must be loaded by load_with_paths")
+    with _projecting(model, batch.sources):
+        output = model(input_ids=batch.ids, position_ids=batch.positions, paths=batch.paths, use_cache=False)
+    logits: Tensor = output.logits[0]
+    return logits
+
+
+@contextmanager
+def _projecting(model: Any, sources: Tensor) -> Iterator[None]:
+    """Hand only these places to the projection to the vocabulary.
+
+    As a hook and not around the model, so that wrappers which split or shard it (DDP, FSDP) see an ordinary forward.
+    """
+
+    def choose(_module: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (inputs[0][:, sources], *inputs[1:])
+
+    projection = extract_model_from_parallel(model).get_output_embeddings()
+    handle = projection.register_forward_pre_hook(choose)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def cross_entropy(logits: Tensor, batch: Forward) -> Tensor:
+    """Cross-entropy (M,) of the targets, in nats."""
+    return functional.cross_entropy(logits.float(), batch.targets, reduction="none")

@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import (
-    AutoModelForCausalLM,
     AutoTokenizer,
     PrinterCallback,
     Trainer,
@@ -31,9 +30,11 @@ from steper_core.checkpoints import disk_bytes, drop_resume_state
 from steper_core.config import TrainSection
 from steper_core.devices import peak_memory_bytes, pick_device, pick_dtype
 from steper_core.errors import UserError
-from steper_core.examples import ChainRows, Row, split_rows
+from steper_core.examples import ChainRows
 from steper_core.hush import hush_transformers
-from steper_core.losses import ability_losses, token_losses
+from steper_core.losses import cross_entropy, target_logits, task_losses
+from steper_core.packing import Row, collate, split_rows
+from steper_core.path_attention import load_with_paths
 from steper_core.records import ABILITIES
 from steper_core.rundir import RunDir, TrainPoint
 from steper_core.weighting import FixedWeighting, LearnedWeighting
@@ -101,7 +102,7 @@ class StepTrainer(Trainer):
         """Fetch the batches of one optimizer step and count their chains and abilities over all ranks."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         chains = [chain for batch in batches for chain in batch["chains"]]
-        found = {ability for chain in chains for row in chain.rows for ability in row.abilities}
+        found = {ability for chain in chains for row in chain.rows for ability in row.tasks.tolist()}
         counts = torch.tensor([len(chains), *(int(place in found) for place in range(len(ABILITIES)))], device=device)
         counts = self.accelerator.reduce(counts, "sum")
         present = tuple(bool(count) for count in counts[1:].tolist())
@@ -117,15 +118,20 @@ class StepTrainer(Trainer):
         for number, rows in enumerate(parts):
             last = number == len(parts) - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(model):
-                losses = ability_losses(*token_losses(model, rows, self.args.device), batch.chain_count)
+                losses = self._losses(model, rows, batch.chain_count)
                 self.meter.losses += losses.detach().cpu()
                 share = 1 / batch.parts if number == 0 else 0.0
                 loss = self.weighting.combine(losses * self.args.world_size, present, share)
                 self.accelerator.backward(loss)
             total += loss.detach()
         self.meter.present = batch.present
-        self.meter.tokens += sum(len(row.ids) for rows in parts for row in rows)
+        self.meter.tokens += sum(len(row) for rows in parts for row in rows)
         return total
+
+    def _losses(self, model: Any, rows: Sequence[Row], chain_count: int) -> Tensor:
+        forward = collate(rows, self.args.device)
+        found = cross_entropy(target_logits(model, forward), forward)
+        return task_losses(found, forward, len(ABILITIES), chain_count)
 
     @torch.no_grad()
     def evaluate(
@@ -138,10 +144,9 @@ class StepTrainer(Trainer):
         losses = torch.zeros(len(ABILITIES))
         rows = rows_of(chains)
         for part in split_rows(rows, self._forward_tokens):
-            found = token_losses(self.model_wrapped, part, self.args.device)
-            losses += ability_losses(*found, len(chains)).cpu()
+            losses += self._losses(self.model_wrapped, part, len(chains)).cpu()
         require_finite(losses, self.state.global_step)
-        present = {ability for row in rows for ability in row.abilities}
+        present = {ability for row in rows for ability in row.tasks.tolist()}
         self._run.append_train_point(
             TrainPoint(
                 step=self.state.global_step,
@@ -220,7 +225,7 @@ def train_student(
     folder = run.path / "checkpoints"
     resume = _last_whole_checkpoint(folder)
     chosen = pick_device(device)
-    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    model = load_with_paths(base)
     weighting = LearnedWeighting() if settings.weighting == "learned" else FixedWeighting(_weights(settings))
     if resume is not None and isinstance(weighting, LearnedWeighting):
         weighting.load(resume)

@@ -59,7 +59,7 @@ def train_on_chains(
 
     def encode(ids: list[str]) -> EncodedChains:
         examples = [step_examples(questions[i], chains[i], passages, ABILITIES_OF[settings.method]) for i in ids]
-        return encode_chains(examples, tokenizer, settings.max_length, tokenizer.eos_token_id)
+        return encode_chains(examples, tokenizer, settings.max_length, tokenizer.eos_token_id, packed=settings.packing)
 
     training = encode([i for i in chains if i not in held_out and i not in banned])
     measured = encode([i for i in chains if i in held_out and i not in banned])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from steper_core.examples import Row, StepExample, encode_chains, split_rows, step_examples
+from steper_core.examples import StepExample, encode_chains, step_examples
 from steper_core.lm_local import LocalModel
 from steper_core.prompts import build_prompt
 from steper_core.records import Ability, Chain, Passage, Question, Retrieved, Step, StopReason, ability_of
@@ -50,8 +49,8 @@ def chain(*lines: str, passages: tuple[tuple[int, ...], ...] | None = None) -> C
     return Chain(question_id="q", steps=steps, answer="Tiv", stop_reason=StopReason.ANSWERED)
 
 
-def text_of(ids: list[int]) -> str:
-    return bytes(number - 1 for number in ids).decode()
+def text_of(ids: Iterable[int]) -> str:
+    return bytes(int(number) - 1 for number in ids).decode()
 
 
 FOUR = ("One.", "Two.", "Three.", "So the answer is: Tiv")
@@ -90,16 +89,17 @@ def test_vanilla_kd_is_the_aggregation_example_alone() -> None:
 
 def test_each_row_is_prompt_target_and_end_with_weights_that_sum_to_one() -> None:
     examples = step_examples(QUESTION, chain(*FOUR), KNOWN)
-    found = encode_chains([examples], ByteTokenizer(), 10_000, END)
+    found = encode_chains([examples], ByteTokenizer(), 10_000, END, packed=False)
     (rows,) = found.chains
     assert (rows.question_id, found.examples, found.cut, found.left_out) == ("q", 4, 0, 0)
     for row, example, ability in zip(rows.rows, examples, (INIT, EXP, EXP, AGG), strict=True):
         length = len(example.target.encode()) + 1
         assert row.ids[-1] == END and END not in row.ids[:-1]
         assert text_of(row.ids[:-1]) == example.prompt + example.target
-        assert row.positions == list(range(len(row.ids) - length, len(row.ids)))
-        assert row.abilities == [ability] * length
-        assert row.weights == [1 / length] * length
+        assert row.sources.tolist() == list(range(len(row) - length - 1, len(row) - 1))
+        assert row.targets.tolist() == row.ids[-length:].tolist()
+        assert row.tasks.tolist() == [ability] * length
+        assert row.weights.tolist() == pytest.approx([1 / length] * length)
         assert sum(row.weights) == pytest.approx(1)
 
 
@@ -109,10 +109,11 @@ def example(prompt: str, target: str) -> StepExample:
 
 def test_a_long_prompt_loses_its_oldest_tokens_and_the_target_none() -> None:
     # A target of 3 bytes and the end leave 6 of 10 tokens to the prompt.
-    found = encode_chains([[example("0123456789", "abc"), example("012345", "abc")]], ByteTokenizer(), 10, END)
+    examples = [[example("0123456789", "abc"), example("012345", "abc")]]
+    found = encode_chains(examples, ByteTokenizer(), 10, END, packed=False)
     cut, whole = found.chains[0].rows
     assert text_of(cut.ids[:-1]) == "456789abc"
-    assert cut.positions == [6, 7, 8, 9]
+    assert cut.sources.tolist() == [5, 6, 7, 8]
     assert text_of(whole.ids[:-1]) == "012345abc"
     assert (found.examples, found.cut, found.left_out) == (2, 1, 0)
 
@@ -131,32 +132,12 @@ def test_training_sees_the_same_tokens_as_inference(tiny_model: Path) -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     examples = step_examples(QUESTION, chain(*FOUR), KNOWN)
-    (rows,) = encode_chains([examples], tokenizer, 10_000, tokenizer.eos_token_id).chains
+    (rows,) = encode_chains([examples], tokenizer, 10_000, tokenizer.eos_token_id, packed=False).chains
     for number, row in enumerate(rows.rows, start=1):
         last = number == len(FOUR)
         prompt = build_prompt("Who?", PASSAGES[:number], FOUR[: number - 1], force_answer=last)
         seen = model._encode(prompt)
-        assert row.ids[: len(seen)] == seen
+        assert row.ids[: len(seen)].tolist() == seen
         line = tokenizer.decode(row.ids[len(seen) : -1])
         assert line == (" Tiv" if last else FOUR[number - 1])
         assert row.ids[-1] == tokenizer.eos_token_id
-
-
-def row_of(length: int, name: int) -> Row:
-    return Row([name] * length, [length - 1], [AGG], [1.0])
-
-
-@given(st.lists(st.integers(1, 60), max_size=40), st.integers(1, 200))
-def test_split_rows_covers_each_row_once_within_the_limit(lengths: list[int], limit: int) -> None:
-    rows = [row_of(length, name) for name, length in enumerate(lengths)]
-    parts = split_rows(rows, limit)
-    assert sorted(row.ids[0] for part in parts for row in part) == list(range(len(rows)))
-    for part in parts:
-        assert part
-        assert len(part) == 1 or len(part) * max(len(row.ids) for row in part) <= limit
-
-
-def test_rows_of_similar_length_share_a_part() -> None:
-    parts = split_rows([row_of(length, 0) for length in (9, 1, 10, 2, 3)], 20)
-    # 1, 2 and 3 pad to 9 tokens together, 9 and 10 to 20.
-    assert [[len(row.ids) for row in part] for part in parts] == [[1, 2, 3], [9, 10]]

@@ -7,18 +7,27 @@ import math
 import pytest
 import torch
 
-from steper_core.losses import ability_losses
+from steper_core.losses import task_losses
+from steper_core.packing import Forward
 from steper_core.weighting import FixedWeighting, LearnedWeighting
 
 INIT, EXP, AGG = 0, 1, 2
 
 
-def tokens(*examples: tuple[int, list[float]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Token losses, abilities and weights of examples given as (ability, losses of its target tokens)."""
-    losses = [loss for _, own in examples for loss in own]
-    abilities = [ability for ability, own in examples for _ in own]
-    weights = [1 / len(own) for _, own in examples for _ in own]
-    return torch.tensor(losses), torch.tensor(abilities), torch.tensor(weights)
+def ability_losses(*examples: tuple[int, list[float]], chains: int) -> torch.Tensor:
+    """Losses by ability of examples given as (ability, losses of its target tokens)."""
+    losses = torch.tensor([loss for _, own in examples for loss in own])
+    nothing = torch.zeros(0)
+    batch = Forward(
+        ids=nothing,
+        positions=nothing,
+        paths=(),
+        sources=nothing,
+        targets=nothing,
+        tasks=torch.tensor([ability for ability, own in examples for _ in own]),
+        weights=torch.tensor([1 / len(own) for _, own in examples for _ in own]),
+    )
+    return task_losses(losses, batch, 3, chains)
 
 
 # S = 1: aggregation alone, mean 2. S = 2: initialization 1, aggregation 3. S = 4: initialization (1 + 3) / 2 = 2,
@@ -41,14 +50,14 @@ S4 = [(INIT, [1.0, 3.0]), (EXP, [4.0]), (EXP, [2.0, 4.0]), (AGG, [1.0])]
 def test_raw_losses_are_means_over_chains_with_expansion_steps_summed(
     chains: list[list[tuple[int, list[float]]]], expected: list[float]
 ) -> None:
-    found = ability_losses(*tokens(*(example for chain in chains for example in chain)), len(chains))
+    found = ability_losses(*(example for chain in chains for example in chain), chains=len(chains))
     assert found.tolist() == pytest.approx(expected)
 
 
 def test_shares_of_a_batch_add_up_to_the_batch() -> None:
-    whole = ability_losses(*tokens(*S1, *S2, *S4), 3)
+    whole = ability_losses(*S1, *S2, *S4, chains=3)
     # Cut in the middle of a chain: the parts know only the number of chains of the whole.
-    parts = ability_losses(*tokens(*S1, *S2, *S4[:2]), 3) + ability_losses(*tokens(*S4[2:]), 3)
+    parts = ability_losses(*S1, *S2, *S4[:2], chains=3) + ability_losses(*S4[2:], chains=3)
     assert torch.allclose(whole, parts)
 
 

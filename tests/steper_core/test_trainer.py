@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments
 
 from steper_core.config import TrainSection
 from steper_core.errors import UserError
-from steper_core.examples import ChainRows, Row
-from steper_core.losses import ability_losses, token_losses
+from steper_core.examples import ChainRows
+from steper_core.losses import cross_entropy, target_logits, task_losses
+from steper_core.packing import Row, TokenExample, collate, pack
+from steper_core.path_attention import load_with_paths
 from steper_core.rundir import RunDir, RunKind, open_run
 from steper_core.trainer import StepTrainer, train_student
 from steper_core.weighting import FixedWeighting, LearnedWeighting
@@ -27,7 +28,7 @@ INIT, EXP, AGG = 0, 1, 2
 def row(seed: int, prompt: int, target: int, ability: int) -> Row:
     generator = torch.Generator().manual_seed(seed)
     ids = torch.randint(1, 200, (prompt + target,), generator=generator).tolist()
-    return Row(ids, list(range(prompt, prompt + target)), [ability] * target, [1 / target] * target)
+    return pack([TokenExample(ids[:prompt], ids[prompt:], ability)])
 
 
 def chains(count: int) -> list[ChainRows]:
@@ -62,25 +63,11 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], tolerance: floa
     return all(torch.allclose(a[name], b[name], atol=tolerance, rtol=0) for name in a)
 
 
-def test_token_losses_equal_plain_cross_entropy_of_unpadded_rows(tiny_model: Path) -> None:
-    model = AutoModelForCausalLM.from_pretrained(tiny_model)
-    rows = [row(1, 7, 4, INIT), row(2, 20, 9, AGG), row(3, 1, 1, EXP)]
-    found, abilities, shares = token_losses(model, rows, torch.device("cpu"))
-    expected = []
-    for each in rows:
-        logits = model(torch.tensor([each.ids])).logits[0]
-        for place in each.positions:
-            expected.append(functional.cross_entropy(logits[place - 1], torch.tensor(each.ids[place])))
-    assert torch.allclose(found, torch.stack(expected), atol=1e-5)
-    assert abilities.tolist() == [INIT] * 4 + [AGG] * 9 + [EXP]
-    assert shares.sum().item() == pytest.approx(3)
-
-
 def gradients(
     tmp_path: Path, base: Path, parts: list[list[ChainRows]], weighting: FixedWeighting | LearnedWeighting, limit: int
 ) -> dict[str, torch.Tensor]:
     """Gradients of one global batch that comes in these parts, each in forwards of at most `limit` tokens."""
-    model = AutoModelForCausalLM.from_pretrained(base)
+    model = load_with_paths(base)
     trainer = StepTrainer(
         weighting=weighting,
         sigma_learning_rate=0.1,
@@ -144,10 +131,10 @@ def test_accumulating_logs_the_losses_of_the_whole_batch(tiny_model: Path, tmp_p
 def test_logged_losses_are_those_of_equation_3(tiny_model: Path, tmp_path: Path) -> None:
     data = chains(3)
     run = train(tmp_path, tiny_model, "run", data, settings(weighting="uniform"))
-    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    model = load_with_paths(tiny_model)
     with torch.no_grad():
-        rows = [each for chain in data for each in chain.rows]
-        expected = ability_losses(*token_losses(model, rows, torch.device("cpu")), 3).tolist()
+        batch = collate([each for chain in data for each in chain.rows], torch.device("cpu"))
+        expected = task_losses(cross_entropy(target_logits(model, batch), batch), batch, 3, 3).tolist()
     names = ["initialization", "expansion", "aggregation"]
     assert next(run.train_points()).losses == pytest.approx(dict(zip(names, expected, strict=True)), abs=1e-5)
 

@@ -1,0 +1,101 @@
+"""Attention over trees of tokens: exact, without a mask, without work for what is not seen.
+
+Tokens stand in preorder, the longest path of each tree first. Then a tree falls into paths, runs of tokens each of
+which is the child of the one before. A path sees, whole, what is above its first token, and itself causally: a call of
+scaled_dot_product_attention for each path computes no more than that. A dense mask over the same tokens would cost as
+much for the pairs that do not see each other as for those that do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from steper_core.errors import UserError
+
+ATTENTION = "steper_paths"
+"""The name under which models find this attention."""
+
+
+@dataclass(frozen=True)
+class TokenPath:
+    """Tokens `start` to `stop`, and the ranges of tokens above the first of them, from the root down."""
+
+    start: int
+    stop: int
+    above: tuple[tuple[int, int], ...]
+
+
+def paths_of(depths: npt.NDArray[np.int32]) -> tuple[TokenPath, ...]:
+    """The paths of trees whose tokens have these depths (0: a root), in preorder."""
+    breaks = np.flatnonzero(np.diff(depths) != 1) + 1
+    starts = [0, *breaks.tolist()]
+    paths: list[TokenPath] = []
+    for start, stop in zip(starts, [*starts[1:], len(depths)], strict=True):
+        paths.append(TokenPath(start, stop, _above(paths[-1], depths, int(depths[start])) if paths else ()))
+    return tuple(paths)
+
+
+def _above(last: TokenPath, depths: npt.NDArray[np.int32], depth: int) -> tuple[tuple[int, int], ...]:
+    """The first `depth` tokens on the way from the root to the end of the last path: a path branches off from there."""
+    kept = []
+    for start, stop in (*last.above, (last.start, last.stop)):
+        length = min(stop - start, depth - int(depths[start]))
+        if length > 0:
+            kept.append((start, start + length))
+    return tuple(kept)
+
+
+def load_with_paths(base: Path, dtype: torch.dtype = torch.float32) -> Any:
+    """The causal language model at `base`, with this attention.
+
+    Raises:
+        UserError: a layer of it sees only a window of tokens, which paths do not know.
+    """
+    from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
+
+    if "sliding_attention" in (getattr(AutoConfig.from_pretrained(base), "layer_types", None) or ()):
+        raise UserError(f"{base}: a layer of this model sees only a window of tokens; take a model without such layers")
+    AttentionInterface.register(ATTENTION, attend)
+    return AutoModelForCausalLM.from_pretrained(base, dtype=dtype, attn_implementation=ATTENTION)
+
+
+def attend(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    paths: Sequence[TokenPath] | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """Attention of (1, heads, N, size) queries along `paths`; without paths, as transformers' own.
+
+    Returns:
+        (1, N, heads, size), and no weights.
+    """
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    if paths is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    parts = []
+    for path in paths:
+        ranges = [*path.above, (path.start, path.stop)]
+        keys, values = (torch.cat([each[:, :, a:b] for a, b in ranges], dim=2) for each in (key, value))
+        own = query[:, :, path.start : path.stop]
+        mask = _lower_right(own.shape[2], keys.shape[2], query.device) if path.above else None
+        causal = {**options, "is_causal": mask is None}
+        parts.append(sdpa_attention_forward(module, own, keys, values, mask, **causal)[0])
+    return torch.cat(parts, dim=1), None
+
+
+def _lower_right(queries: int, keys: int, device: torch.device) -> Tensor:
+    """(1, 1, queries, keys): the last query sees all keys, each one before it one less."""
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)[None, None]
