@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from app.console import Console
-from app.options import command_line, find_run, runs_option, store
+from app.options import command_line, find_run, run_path, runs_option, store
+from steper_core.errors import UserError
 
 _SEVERAL_VOTES_TEMPERATURE = 0.7
 
@@ -64,6 +65,8 @@ def judge(
     from evaluators.prices import price_of
     from evaluators.rubric import load_rubric
 
+    if not model.isprintable():
+        raise UserError(f"--model: {model!r} is no name of a model")
     if temperature is None:
         temperature = _SEVERAL_VOTES_TEMPERATURE if votes > 1 else 0.0
     judged, rival = find_run(runs, run), find_run(runs, against) if against else None
@@ -74,7 +77,9 @@ def judge(
         run=judged,
         rubric=asked,
         server=server,
-        path=runs / (name or default_name(judged.path.name, asked.name, model, rival.path.name if rival else None)),
+        path=run_path(
+            runs, name or default_name(judged.path.name, asked.name, model, rival.path.name if rival else None)
+        ),
         cache=runs / CACHE_FOLDER,
         against=rival,
         votes=votes,

@@ -19,6 +19,7 @@ from evaluators.judge_scores import Judged, evaluator_name, latest, scores_of, v
 from evaluators.judge_server import Traits
 from evaluators.prices import Price
 from evaluators.rubric import Rubric
+from steper_core.digests import digest_of
 from steper_core.errors import UserError
 from steper_core.records import Chain, Judgement, Passage, Score
 from steper_core.rundir import Figure, RunDir, RunKind, RunStatus, add_scores, hold_run, open_run
@@ -26,6 +27,7 @@ from steper_core.rundir import Figure, RunDir, RunKind, RunStatus, add_scores, h
 CACHE_FOLDER = ".judge-cache"
 
 _REASONS_SHOWN = 5
+_LONGEST_NAME = 200
 
 _Subject = tuple[str, int | None, str, str]
 
@@ -99,6 +101,8 @@ def judge_run(order: Order, console: Console, confirm: Callable[[str], bool]) ->
             asked = _judge(run, work, pending, order, console)
             scores = _finish(run, order, work)
     _report(run, order, work, scores, asked, console)
+    if work.calls and not any(is_final(each) for each in run.judgements()):
+        raise UserError(f"{order.server.url} answered none of the calls; the same command asks again")
     return run
 
 
@@ -106,7 +110,9 @@ def default_name(run: str, rubric: str, model: str, against: str | None) -> str:
     """The name of a judge run: what is judged, by which rubric and model, in characters that any file system takes."""
     parts = ["judge", run, rubric, *([f"against-{against}"] if against else []), model]
     kept = ("".join(letter if letter.isalnum() or letter in "._" else "-" for letter in part) for part in parts)
-    return "-".join(part.strip("-.") for part in kept)
+    name = "-".join(part.strip("-.") for part in kept)
+    # Most file systems take 255 bytes.
+    return name if len(name.encode()) <= _LONGEST_NAME else f"{name[:40]}-{digest_of({'name': name})}"
 
 
 def _check(order: Order) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -32,6 +33,11 @@ class Group(click.Group):
         except UserError as error:
             click.echo(f"steper: {error}", err=True)
             ctx.exit(2)
+        except OSError as error:
+            # A full disk, a name too long, a folder where a file should be: the place tells more than a trace.
+            place = f"{error.filename}: " if error.filename else ""
+            click.echo(f"steper: {place}{error.strerror or error}", err=True)
+            ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("\nstopped; everything finished is kept, and the same command continues", err=True)
             ctx.exit(130)
@@ -99,6 +105,17 @@ def find_run(runs: Path, name: str) -> RunDir:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:5]
     hint = f"; there are: {', '.join(near)}" if near else f"; {runs} holds no runs (see --runs)"
     raise UserError(f"no run named {name!r} below {runs}{hint}")
+
+
+def run_path(runs: Path, name: str) -> Path:
+    """Where the run of a name lies: a folder right below `runs`.
+
+    Raises:
+        UserError: the name is none that a folder can have everywhere.
+    """
+    if not re.fullmatch(r"[^\W_][\w .+=,@-]{0,199}", name) or name.endswith((" ", ".")):
+        raise UserError(f"{name!r} cannot name a run: take letters, digits, and . _ - between them, at most 200")
+    return runs / name
 
 
 def store(run: Path, runs: Path) -> None:

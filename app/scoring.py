@@ -6,6 +6,7 @@ from collections import Counter
 
 from evaluators.intervals import figures_of
 from evaluators.scoring import default_scorers, score_chain
+from steper_core.errors import UserError
 from steper_core.records import Score
 from steper_core.rundir import RunDir, hold_run
 
@@ -16,6 +17,9 @@ def score_run(run: RunDir) -> None:
     scorers = default_scorers({passage.id: passage for passage in run.passages()})
     known = {_identity(score) for score in run.scores()}
     chains = list(run.chains())
+    unasked = [chain.question_id for chain in chains if chain.question_id not in questions]
+    if unasked:
+        raise UserError(f"{run.path}: chains.jsonl answers {unasked[0]!r}, a question that questions.jsonl lacks")
     scores = (score for chain in chains for score in score_chain(chain, questions[chain.question_id], scorers))
     # In one write: each waits for the disk.
     run.append_scores(score for score in scores if _identity(score) not in known)

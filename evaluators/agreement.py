@@ -31,6 +31,7 @@ Level = Literal["nominal", "ordinal", "interval"]
 NO_OVERLAP = "no unit is rated by two raters"
 ONE_CATEGORY = "only one category was used, so agreement by chance cannot be told apart"
 ONE_QUESTION = "one question gives no interval"
+TOO_MANY_LABELS = "more than 40 different labels: put them into classes first"
 OFTEN_UNDEFINED = "too few labels differ for an interval: many resamples hold one category only"
 
 WEIGHTS_OF: Mapping[Level, Weights] = {"nominal": None, "ordinal": "linear", "interval": "quadratic"}
@@ -122,7 +123,7 @@ def agree(ratings: Ratings, *, level: Level = "nominal", seed: int = 0, resample
     """Every measure of agreement among raters, overall and per ability; a label that is missing is simply absent.
 
     Raises:
-        ValueError: a label is not a finite number, or labels are of more than 40 kinds (put them into classes first).
+        ValueError: a label is not a finite number.
     """
     abilities = sorted({unit[2] for labels in ratings.values() for unit in labels if unit[2]})
     return AgreementReport(
@@ -191,9 +192,9 @@ class _Counts:
 
     @classmethod
     def of(cls, labels: Sequence[float], pairs: Sequence[_Pair], units: int, seed: int, resamples: int) -> _Counts:
-        """Count pairs of labels by question."""
+        """Count pairs of labels by question; nothing is counted of more labels than a table can hold."""
         if len(labels) > _MOST_LABELS:
-            raise ValueError(f"{len(labels)} different labels; put them into at most {_MOST_LABELS} classes first")
+            return cls(np.zeros(0), np.zeros((len({pair[0] for pair in pairs}), 0, 0)), np.zeros((0, 0, 0)), units)
         places = {label: place for place, label in enumerate(labels)}
         questions = {question: place for place, question in enumerate(dict.fromkeys(pair[0] for pair in pairs))}
         tables = np.zeros((len(questions), len(labels), len(labels)))
@@ -210,6 +211,8 @@ class _Counts:
         size = (self.units, len(self.tables))
         if not self.units:
             return Agreement(None, None, None, *size, NO_OVERLAP)
+        if not len(self.labels):
+            return Agreement(None, None, None, *size, TOO_MANY_LABELS)
         value = float(measure(self.tables.sum(axis=0), self.labels))
         if np.isnan(value):
             return Agreement(None, None, None, *size, ONE_CATEGORY)

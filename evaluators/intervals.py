@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evaluators.significance import resampled_means
+from steper_core.errors import UserError
 from steper_core.records import Score
 from steper_core.rundir import Figure
 
@@ -55,7 +56,7 @@ def figures_of(scores: Iterable[Score], question_ids: Iterable[str], seed: int =
     figure has the score's name, a judge's also the judge's (name@judge:model), for several may judge one run.
 
     Raises:
-        ValueError: two evaluators that are no judges give scores of one name.
+        UserError: two evaluators that are no judges give scores of one name.
     """
     collected: dict[str, _Scores] = {}
     for score in scores:
@@ -93,7 +94,10 @@ class _Scores:
 
 def _check_one_evaluator(found: _Scores | None, score: Score) -> None:
     if found is not None and found.evaluator != score.evaluator:
-        raise ValueError(f"both {found.evaluator} and {score.evaluator} give scores named {score.name}")
+        raise UserError(
+            f"both {found.evaluator} and {score.evaluator} give scores named {score.name}; "
+            "scores of one name come from one evaluator"
+        )
 
 
 def spread_over_seeds(means: Iterable[float | None]) -> Spread:

@@ -36,6 +36,7 @@ class Server(Protocol):
 
     model: str
     settings: JudgeSettings
+    traits: Traits
 
     @property
     def url(self) -> str:
@@ -133,6 +134,8 @@ class Judge:
         try:
             if traits is None:
                 on_traits(await self._server.probe())
+            else:
+                self._server.traits = traits
             await session.run(calls, on_stop)
         finally:
             await self._server.close()

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from steper_core.errors import UserError
 
 _WAIT_SECONDS = 30.0
@@ -83,12 +85,12 @@ class AnswerCache:
         return found
 
     def get(self, key: str) -> Answer | None:
-        """The answer of a key, None where there is none (or one that an older version wrote otherwise)."""
+        """The answer of a key, None where there is none; one that cannot be read is dropped, to be asked for anew."""
         for (text,) in self._read("SELECT answer FROM answers WHERE key = ?", (key,)):
-            try:
-                return Answer(**json.loads(text))
-            except (ValueError, TypeError):
-                return None
+            answer = _answer_in(text)
+            if answer is None:
+                self._read("DELETE FROM answers WHERE key = ?", (key,))
+            return answer
         return None
 
     def put(self, answers: Iterable[tuple[str, Answer]]) -> None:
@@ -112,3 +114,13 @@ class AnswerCache:
             return self._database.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise UserError(f"{self._file}: cannot be read ({error}); delete it to go on without it") from error
+
+
+_ANSWER = TypeAdapter(Answer)
+
+
+def _answer_in(text: str) -> Answer | None:
+    try:
+        return _ANSWER.validate_json(text, strict=True)
+    except ValidationError:
+        return None

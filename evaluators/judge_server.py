@@ -22,6 +22,7 @@ from steper_core.errors import UserError
 from steper_core.lm_server import connect
 from steper_core.texts import one_line
 
+_MOST_TOKENS = 2**40
 _RETRIES = 6
 _TIMEOUT_SECONDS = 300.0
 _REASON_SHOWN = 200
@@ -213,7 +214,7 @@ class JudgeServer:
             raise CallFailedError("no answer in time") from error
         except openai.APIConnectionError as error:
             raise CallFailedError("no connection", unreachable=True) from error
-        except (openai.OpenAIError, ValueError) as error:
+        except (openai.OpenAIError, ValueError, RecursionError) as error:
             raise CallFailedError(f"an answer that cannot be read ({type(error).__name__})") from error
         if not isinstance(found, ChatCompletion) or not isinstance(found.choices, list):
             raise CallFailedError("an answer that is no chat completion; does the base URL end in /v1?")
@@ -261,12 +262,17 @@ def _answer_of(found: ChatCompletion, seconds: float) -> Answer:
             return Answer("", refusal="the server gave no message")
         choice, usage = found.choices[0], found.usage
         text, refusal = choice.message.content, choice.message.refusal
-        tokens = (int(usage.prompt_tokens or 0), int(usage.completion_tokens or 0)) if usage else (0, 0)
+        tokens = (_count(usage.prompt_tokens), _count(usage.completion_tokens)) if usage else (0, 0)
     except (AttributeError, TypeError, ValueError) as error:
         raise CallFailedError("an answer that is no chat completion") from error
     if not isinstance(text, str | None) or not isinstance(refusal, str | None):
         raise CallFailedError("an answer whose content is no text")
     return Answer(text or "", refusal, str(choice.finish_reason or ""), *tokens, round(seconds, 4))
+
+
+def _count(said: Any) -> int:
+    """A number of tokens as far as what a server says is one."""
+    return said if isinstance(said, int) and 0 <= said <= _MOST_TOKENS else 0
 
 
 def _keeps_schema(answer: ChatCompletion, traits: Traits) -> bool | None:

@@ -85,11 +85,11 @@ MEANINGS: Mapping[str, ScoreMeaning] = MappingProxyType(
 )
 """Every score that `evaluators.scoring.default_scorers` gives, by name, in the order in which pages list them."""
 
-_UNKNOWN = ScoreMeaning("", None, "share", ("chain", "step"))
+_UNKNOWN = ScoreMeaning("", None, "count", ("chain", "step"))
 
 
 def meaning_of(name: str) -> ScoreMeaning:
-    """What a score means, also a judge's (name@judge:model); an unknown one is a share without direction."""
+    """What a score means, also a judge's (name@judge:model); an unknown one is a number without direction."""
     own = name.partition("@")[0]
     return MEANINGS.get(own) or _judged().get(own) or _UNKNOWN
 

@@ -8,7 +8,6 @@ nearest right one.
 from __future__ import annotations
 
 import hashlib
-import math
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,6 +20,9 @@ from steper_core.records import Ability
 
 Scope = Literal["chain", "step", "hops", "pair"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+RubricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+"""Without the underscore that parts it from the figure in the name of a score."""
+
 Words = Annotated[str, Field(min_length=1)]
 
 SQA = "sqa"
@@ -30,6 +32,7 @@ RI = "ri"
 CONSISTENCY = "consistency"
 """1 if both orders of a pair lead to the same preference, else 0."""
 
+_LARGEST_LABEL = 1e6
 _RESERVED = ("explanation", "tags", SQA, RI, CONSISTENCY)
 
 
@@ -58,8 +61,8 @@ class Verdict(_Part):
     @field_validator("labels")
     @classmethod
     def _finite(cls, labels: dict[str, float]) -> dict[str, float]:
-        if not all(math.isfinite(value) for value in labels.values()):
-            raise ValueError("each label needs a finite number")
+        if not all(abs(value) <= _LARGEST_LABEL for value in labels.values()):
+            raise ValueError(f"each label needs a number from {-_LARGEST_LABEL:g} to {_LARGEST_LABEL:g}")
         return labels
 
 
@@ -72,7 +75,7 @@ class Rubric(_Part):
     mean.
     """
 
-    name: Name
+    name: RubricName
     version: Words
     scope: Scope
     summary: Words

@@ -21,9 +21,11 @@ def parse_table(source: str, text: str, table: type[Table], part: type[BaseModel
         UserError: no TOML, an unknown key or a wrong value.
     """
     try:
-        return table.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        values = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{source}: {error}") from error
+    try:
+        return table.model_validate(values)
     except ValidationError as error:
         raise UserError(f"{source}: {_explain(error, table, part)}") from error
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
+from urllib.parse import urlsplit
 
 import openai
 
@@ -106,7 +107,7 @@ def connect(base_url: str | None) -> openai.OpenAI:
     """A client for a server; OPENAI_BASE_URL and OPENAI_API_KEY stand in for what is not given.
 
     Raises:
-        UserError: no key for OpenAI's own service. A server of one's own needs none.
+        UserError: no key for OpenAI's own service (a server of one's own needs none), or an address that is none.
     """
     url = base_url or os.environ.get("OPENAI_BASE_URL")
     key = os.environ.get("OPENAI_API_KEY", "").strip()
@@ -114,7 +115,20 @@ def connect(base_url: str | None) -> openai.OpenAI:
         raise UserError("OPENAI_API_KEY holds a character that no key has; set it again")
     if not key and not url:
         raise UserError("set OPENAI_API_KEY, or give the base_url of a server that needs no key")
+    if url:
+        _check_address(url)
     return openai.OpenAI(base_url=url, api_key=key or "none", max_retries=_RETRIES)
+
+
+def _check_address(url: str) -> None:
+    # The address is not repeated: it may hold a password.
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) and url.isprintable()
+    except ValueError:
+        whole = False
+    if not whole:
+        raise UserError("the base URL is no address of a server; it looks like http://127.0.0.1:8000/v1")
 
 
 def _first_line(text: str, prompt: Prompt) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -150,13 +150,17 @@ class Chain(Record):
         return tuple(hit.passage_id for step in self.steps for hit in step.retrieved)
 
 
+ScoreValue = Annotated[float, Field(ge=-1e12, le=1e12)]
+"""A measured number: finite, and small enough to be averaged and kept in single precision."""
+
+
 class Score(Record):
     """A measured value of a chain (`step` None) or of one of its steps. None with a `reason` is unscored, never 0."""
 
     question_id: str
     step: int | None = Field(None, ge=1)
     name: str
-    value: float | None
+    value: ScoreValue | None
     reason: str | None = None
     evaluator: str
     version: str
@@ -176,7 +180,7 @@ class Judgement(Record):
     judge: str
     vote: int
     order: Literal["", "ab", "ba"] = ""
-    verdicts: dict[str, float]
+    verdicts: dict[str, ScoreValue]
     tags: tuple[str, ...] = ()
     explanation: str = ""
     unscored: str | None = None

@@ -20,7 +20,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -360,7 +360,9 @@ def _hold(run: RunDir) -> Iterator[RunDir]:
         ended(status=RunStatus.INTERRUPTED)
         raise
     except BaseException as error:
-        ended(status=RunStatus.FAILED, error=f"{type(error).__name__}: {error}".splitlines()[0])
+        # Where the disk is full this cannot be written either: the first error is the one to tell.
+        with suppress(OSError):
+            ended(status=RunStatus.FAILED, error=f"{type(error).__name__}: {error}".splitlines()[0])
         raise
     ended(status=RunStatus.FINISHED)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import Annotated
 
 from pydantic import Field
 
-from steper_core.records import Record, Score
+from steper_core.records import Record, Score, ScoreValue
 
 WHOLE_CHAIN = 0
 """The step number of a score of the whole chain (steps count from 1)."""
@@ -26,7 +27,7 @@ class ChainScores(Record):
     question_id: str
     evaluator: str
     version: str
-    values: dict[int, dict[str, float | None]]
+    values: dict[Annotated[int, Field(ge=WHOLE_CHAIN)], dict[str, ScoreValue | None]]
     reasons: dict[str, str] = Field(default_factory=dict)
 
     def scores(self) -> Iterator[Score]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.formats import number, percent
-from app.plain import plain
+from app.plain import one_line, plain
 from app.tokens import FIGURES, RIGHT, UNSCORED, WRONG, figure_label, score_glyph
 from db.queries import ScoreView
 from evaluators.meanings import MEANINGS, meaning_of
@@ -45,7 +45,7 @@ def _is_telling(score: ScoreView, *, of_step: bool) -> bool:
 def _score(score: ScoreView, label: str) -> dict[str, Any]:
     source = f"{score.evaluator} {score.version}"
     about = [meaning_of(score.name).meaning, score.reason or "", source]
-    return {"label": plain(label), "hint": plain("; ".join(part for part in about if part)), **_value(score)}
+    return {"label": one_line(label, 60), "hint": plain("; ".join(part for part in about if part)), **_value(score)}
 
 
 def _value(score: ScoreView) -> dict[str, str]:

@@ -343,3 +343,25 @@ def test_scores_that_cannot_be_read_are_noticed_before_anything_is_called(runs: 
     (runs / "one" / "scores.jsonl").write_text('{"nothing": 1}\n')
     arguments = ("judge", "one", "--rubric", "abilities", "--model", "big", "--yes")
     assert "scores.jsonl, line 1" in refused(steper(*arguments, url=server.url)) and server.asked == []
+
+
+def test_a_server_that_answers_nothing_at_all_is_an_error_and_asked_again(runs: Path, server: FakeServer) -> None:
+    server.answer = lambda body: Reply(b"<html>")
+    result = steper("judge", "one", "--rubric", "abilities", "--model", "big", "--yes", url=server.url)
+    assert "answered none of the calls" in refused(result)
+    server.answer = honest
+    assert "votes, 4 calls made now" in judged(server)
+
+
+@pytest.mark.parametrize("name", [".", "..", "../out", "a/b", " a", "a.", "-x", "x" * 300, "a\nb"])
+def test_a_run_lies_in_a_folder_right_below_the_runs(runs: Path, server: FakeServer, name: str) -> None:
+    command = ("judge", "one", "--rubric", "abilities", "--model", "big", "--yes", f"--name={name}")
+    assert "cannot name a run" in refused(steper(*command, url=server.url))
+    assert server.asked == []
+
+
+def test_a_very_long_model_name_gets_a_short_folder(runs: Path, server: FakeServer) -> None:
+    result = steper("judge", "one", "--rubric", "abilities", "--model", "m" * 300, "--yes", url=server.url)
+    assert result.exit_code == 0
+    (made,) = (path for path in runs.iterdir() if path.name.startswith("judge-one-abilities-mmm"))
+    assert len(made.name) < 60 and RunDir(made).info.model == "m" * 300

@@ -147,7 +147,7 @@ def test_scores_are_named_and_explained() -> None:
     assert score_label("abilities_expansion@judge:org/m\u202e") == "Abilities expansion (org/m[U+202E])"
     assert explained("right_by_wrong_path").endswith("; lower is better")
     assert explained("extra_steps").endswith("; a number, not percent")
-    assert explained("nobody knows") == ""
+    assert explained("nobody knows") == "a number, not percent"
     assert (change(-0.0001, "share"), change(0.5, "count"), change(None, "share")) == ("+0.0", "+0.50", "")
     assert (amount(-0.0001, "share"), amount(1.5, "count"), amount(None, "count")) == ("0.0", "1.50", "–")
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluators.intervals import Spread, figure_of, figures_of, spread_over_seeds
+from steper_core.errors import UserError
 from steper_core.records import Score
 from steper_core.rundir import Figure
 
@@ -83,7 +84,7 @@ def test_the_later_of_two_scores_holds() -> None:
 
 
 def test_one_name_from_two_evaluators_is_refused() -> None:
-    with pytest.raises(ValueError, match="both a and b"):
+    with pytest.raises(UserError, match="both a and b"):
         figures_of([score("1", "em", 1.0, evaluator="a"), score("1", "em", 1.0, evaluator="b")], ["1"])
 
 

@@ -52,7 +52,7 @@ def items(count: int, rubric: str = "abilities") -> list[Item]:
 
 def judged(judge: Judge, calls: list[Call], **options: Any) -> list[Judgement]:
     found: list[Judgement] = []
-    judge.run(calls, found.extend, traits=Traits(True, True, True), **options)
+    judge.run(calls, found.extend, **{"traits": Traits(True, True, True), **options})
     return found
 
 
@@ -106,6 +106,16 @@ def test_the_server_is_probed_once_before_the_calls_and_not_without_them(
         judge.run(judge.plan(items(1), 1), lambda votes: None, on_traits=told.append)
     assert told == [Traits(True, True, True)]
     assert (len(server.probes), len(server.judged)) == (4, 1)
+
+
+def test_what_the_server_refuses_is_left_out_where_its_traits_are_known_from_before(
+    server: FakeServer, cache: AnswerCache
+) -> None:
+    server.answer = lambda body: fault(400, "seed: no", "seed") if "seed" in body else honest(body)
+    judge = judge_of(server.url, cache)
+    (vote,) = judged(judge, judge.plan(items(1), 1), traits=Traits(True, True, None, frozenset({"seed"})))
+    assert vote.unscored is None and vote.verdicts["initialization"] == 1.0
+    assert server.probes == []
 
 
 @pytest.mark.parametrize(

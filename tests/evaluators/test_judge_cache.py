@@ -89,6 +89,18 @@ def test_an_answer_that_cannot_be_read_is_none(tmp_path: Path) -> None:
         with sqlite3.connect(tmp_path / "answers.sqlite") as database:
             database.execute("UPDATE answers SET answer = '{\"other\": 1}'")
         assert cache.get("a") is None
+        # It is asked for anew, and the new answer is kept.
+        cache.put([("a", FULL)])
+        assert cache.get("a") == FULL
+
+
+@pytest.mark.parametrize("damaged", ["5", '{"text": 5}', '{"text": "x", "refusal": 7}', "[" * 100_000])
+def test_an_answer_of_other_types_is_none(tmp_path: Path, damaged: str) -> None:
+    with AnswerCache(tmp_path) as cache:
+        cache.put([("a", FULL)])
+        with sqlite3.connect(tmp_path / "answers.sqlite") as database:
+            database.execute("UPDATE answers SET answer = ?", (damaged,))
+        assert cache.get("a") is None
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

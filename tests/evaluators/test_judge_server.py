@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -155,6 +156,8 @@ def test_an_answer_of_another_shape_fails_the_call(server: FakeServer, content: 
         (chat(), Answer("", "the server gave no message")),
         ({**chat("x"), "usage": None}, Answer("x")),
         ({**chat("x"), "usage": {"prompt_tokens": None, "completion_tokens": 3}}, Answer("x", output_tokens=3)),
+        ({**chat("x"), "usage": {"prompt_tokens": -5, "completion_tokens": 10**30}}, Answer("x")),
+        ({**chat("x"), "usage": {"prompt_tokens": math.inf, "completion_tokens": "many"}}, Answer("x")),
     ],
 )
 def test_refusals_and_cut_answers_are_answers(server: FakeServer, body: Body, answer: Answer) -> None:
@@ -262,3 +265,12 @@ def test_an_address_is_shown_without_its_password() -> None:
 def test_without_a_key_and_an_address_there_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "")
     assert "set OPENAI_API_KEY" in refusal(lambda: JudgeServer("m"))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://a\nb/v1", "http://127.0.0.1:99999/v1", "127.0.0.1:8000", "file:///etc/passwd"]
+)
+def test_an_address_that_is_none_is_refused_without_being_repeated(url: str) -> None:
+    assert refusal(lambda: JudgeServer("m", base_url=url)) == (
+        "the base URL is no address of a server; it looks like http://127.0.0.1:8000/v1"
+    )
