@@ -19,6 +19,7 @@ from db.bulk import chunks, insert, insert_missing, upsert, write_tuples
 from db.clean import clean, clean_json, clean_optional, folded
 from db.columns import run_columns, score_columns
 from db.models import (
+    RUNS_REVISION,
     Chain,
     ChainScores,
     Hop,
@@ -154,7 +155,8 @@ def ingest_all(
 
 def bump_revision(connection: Connection) -> None:
     """Tell the caches of the pages that something changed."""
-    connection.execute(sa.update(RevisionRow).values(number=RevisionRow.number + 1))
+    ours = sa.update(RevisionRow).where(RevisionRow.id == RUNS_REVISION)
+    connection.execute(ours.values(number=RevisionRow.number + 1))
 
 
 class _Writer:

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from db.ingest import bump_revision
 from db.migrate import schema_revision
-from db.models import Base, Chain, ChainScores, Judgement, Retrieval, RevisionRow, Run, Step
+from db.models import RUNS_REVISION, Base, Chain, ChainScores, Judgement, Retrieval, RevisionRow, Run, Step
 from db.session import database_file, describe, reading, writing
 from steper_core.errors import UserError
 
@@ -32,7 +32,8 @@ def database_facts(engine: Engine) -> DatabaseFacts:
         counts = (sa.select(sa.func.count()).select_from(table).scalar_subquery().label(table.name) for table in tables)
         rows = dict(connection.execute(sa.select(*counts)).one()._mapping)
         schema = schema_revision(connection)
-        revision = connection.execute(sa.select(RevisionRow.number)).scalar_one()
+        ours = sa.select(RevisionRow.number).where(RevisionRow.id == RUNS_REVISION)
+        revision = connection.execute(ours).scalar_one()
     file = database_file(engine)
     parts = [file, file.with_name(f"{file.name}-wal")] if file else []
     size = sum(part.stat().st_size for part in parts if part.exists()) if file else None

@@ -60,8 +60,12 @@ class Base(DeclarativeBase):
     }
 
 
+RUNS_REVISION, LABELS_REVISION = 1, 2
+"""Rows of the table of revisions: of all that runs are, and of people's labels, which change with every key press."""
+
+
 class RevisionRow(Base):
-    """One row: a number that grows with every change."""
+    """A number that grows with every change."""
 
     __tablename__ = "revision"
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from db.clean import folded
-from db.models import Chain, RevisionRow, Run, TrainPoint
+from db.models import RUNS_REVISION, Chain, RevisionRow, Run, TrainPoint
 from db.session import reading
 from db.views import FigureRow, RunChoices, RunFilter, RunRow, TrainPointRow
 
@@ -18,7 +18,7 @@ _ALL = RunFilter()
 def revision(engine: Engine) -> int:
     """A number that grows with every ingest that changed something: part of every cache key of the pages."""
     with reading(engine) as connection:
-        return connection.execute(sa.select(RevisionRow.number)).scalar_one()
+        return connection.execute(sa.select(RevisionRow.number).where(RevisionRow.id == RUNS_REVISION)).scalar_one()
 
 
 def list_runs(engine: Engine, where: RunFilter = _ALL) -> tuple[RunRow, ...]:

@@ -13,9 +13,9 @@ from typing import Any
 from db.clean import clean, clean_json, clean_optional, folded
 from db.models import CHAIN_LEVEL, CORRECT
 from steper_core.errors import UserError
-from steper_core.records import Chain, Question
+from steper_core.records import LARGEST_SCORE, Chain, Question
 from steper_core.rundir import RunDir, RunInfo
-from steper_core.score_lines import ChainScores, reason_key
+from steper_core.score_lines import ChainScores, fit, reason_key
 
 _FILES = ("questions.jsonl", "passages.jsonl", "chains.jsonl", "scores.jsonl", "train.jsonl", "judgements.jsonl")
 
@@ -173,7 +173,7 @@ class _Reader:
                 if any(clean(name) != name for name in values):
                     return False
                 self._clean_names.update(values)
-            if not math.isfinite(sum(filter(None, values.values()))):
+            if not sum(map(abs, filter(None, values.values()))) <= LARGEST_SCORE:
                 return False
         return True
 
@@ -264,10 +264,7 @@ def _merge(rows: ScoreRows, line: ChainScores) -> None:
         values = rows.values.setdefault(number, {})
         for given_name, value in given.items():
             name, key = clean(given_name), reason_key(number, clean(given_name))
-            reason = line.reasons.get(reason_key(number, given_name))
-            if value is not None and not math.isfinite(value):
-                value, reason = None, reason or f"the value is {value}"
-            values[name] = value
+            values[name], reason = fit(value, line.reasons.get(reason_key(number, given_name)))
             if reason is None:
                 rows.reasons.pop(key, None)
             else:

@@ -150,7 +150,8 @@ class Chain(Record):
         return tuple(hit.passage_id for step in self.steps for hit in step.retrieved)
 
 
-ScoreValue = Annotated[float, Field(ge=-1e12, le=1e12)]
+LARGEST_SCORE = 1e12
+ScoreValue = Annotated[float, Field(ge=-LARGEST_SCORE, le=LARGEST_SCORE)]
 """A measured number: finite, and small enough to be averaged and kept in single precision."""
 
 

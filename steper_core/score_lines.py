@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from steper_core.records import Record, Score, ScoreValue
+from steper_core.records import LARGEST_SCORE, Record, Score
 
 WHOLE_CHAIN = 0
 """The step number of a score of the whole chain (steps count from 1)."""
@@ -27,22 +27,30 @@ class ChainScores(Record):
     question_id: str
     evaluator: str
     version: str
-    values: dict[Annotated[int, Field(ge=WHOLE_CHAIN)], dict[str, ScoreValue | None]]
+    values: dict[Annotated[int, Field(ge=WHOLE_CHAIN)], dict[str, float | None]]
     reasons: dict[str, str] = Field(default_factory=dict)
 
     def scores(self) -> Iterator[Score]:
-        """The scores one by one."""
+        """The scores one by one; a number that is none to be averaged is unscored."""
         for number, values in self.values.items():
-            for name, value in values.items():
+            for name, given in values.items():
+                value, reason = fit(given, self.reasons.get(reason_key(number, name)))
                 yield Score(
                     question_id=self.question_id,
                     step=number or None,
                     name=name,
                     value=value,
-                    reason=self.reasons.get(reason_key(number, name)),
+                    reason=reason,
                     evaluator=self.evaluator,
                     version=self.version,
                 )
+
+
+def fit(value: float | None, reason: str | None) -> tuple[float | None, str | None]:
+    """A value with its reason as a file gives them; infinite, huge and no numbers are unscored."""
+    if value is None or abs(value) <= LARGEST_SCORE:
+        return value, reason
+    return None, reason or f"the value is {value:g}"
 
 
 def reason_key(number: int | str, name: str) -> str:

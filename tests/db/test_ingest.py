@@ -40,7 +40,7 @@ def test_everything_of_a_run_arrives(engine: sa.Engine, make_run: RunMaker) -> N
     assert result.updated == RowCounts()
     assert result.notes == ()
     assert result.changed
-    assert numbers(engine) == {
+    assert {table: count for table, count in numbers(engine).items() if count} == {
         "runs": 1,
         "questions": 2,
         "hops": 4,
@@ -52,7 +52,6 @@ def test_everything_of_a_run_arrives(engine: sa.Engine, make_run: RunMaker) -> N
         "train_points": 1,
         "run_columns": 1,
         "score_columns": 3,
-        "judgements": 0,
     }
     assert revision(engine) == 1
 
@@ -196,15 +195,16 @@ def test_a_chain_that_no_table_can_hold_is_left_out(engine: sa.Engine, make_run:
     assert result.notes == ("chains with a repeated step or rank or an infinite number, left out: 2 (first: 'b')",)
 
 
-def test_a_score_that_is_no_number_is_unscored(engine: sa.Engine, make_run: RunMaker) -> None:
+@pytest.mark.parametrize(("written", "told"), [("NaN", "nan"), ("Infinity", "inf"), ("-1e39", "-1e+39")])
+def test_a_score_that_is_no_number_is_unscored(engine: sa.Engine, make_run: RunMaker, written: str, told: str) -> None:
     run = make_run(questions=[make_question("a")], chains=[make_chain("a")])
     with (run.path / "scores.jsonl").open("a") as file:
         (line,) = gather([make_score("a", 1.0)])
-        file.write(line.model_dump_json().replace("1.0", "NaN") + "\n")
+        file.write(line.model_dump_json().replace("1.0", written) + "\n")
     ingest(engine, run.path)
     with reading(engine) as connection:
         stored = connection.execute(sa.select(ChainScores.numbers, ChainScores.reasons)).one()
-        assert stored == ({"0": {"em": None}}, {"0/em": "the value is nan"})
+        assert stored == ({"0": {"em": None}}, {"0/em": f"the value is {told}"})
         assert connection.execute(sa.select(Chain.correct)).scalar_one() is None
 
 

@@ -14,11 +14,15 @@ import sqlalchemy as sa
 from db.ingest import ingest
 from db.manage import database_facts
 from db.migrate import difference, migrate
-from db.models import RevisionRow
+from db.models import RUNS_REVISION, RevisionRow
 from db.session import describe, open_database, reading, writing
 from steper_core.errors import UserError
 
 from .samples import RunMaker, contents, make_chain, make_question
+
+HEAD = "0003"
+NUMBER = sa.select(RevisionRow.number).where(RevisionRow.id == RUNS_REVISION)
+SET_NUMBER = sa.update(RevisionRow).where(RevisionRow.id == RUNS_REVISION)
 
 
 def test_opening_creates_the_folder_and_uses_wal(tmp_path: Path) -> None:
@@ -76,10 +80,10 @@ def test_a_later_batch_migration_keeps_the_rows_of_a_filled_database(
     before = contents(engine)
     folder = tmp_path / "migrations"
     shutil.copytree(module._FOLDER, folder)
-    (folder / "versions" / "0003_later.py").write_text(
+    (folder / "versions" / "0099_later.py").write_text(
         "import sqlalchemy as sa\n"
         "from alembic import op\n"
-        "revision, down_revision, branch_labels, depends_on = '0003', '0002', None, None\n"
+        f"revision, down_revision, branch_labels, depends_on = '0099', '{HEAD}', None, None\n"
         "def upgrade():\n"
         "    recreate = 'always' if op.get_bind().dialect.name == 'sqlite' else 'never'\n"
         "    for table in ('runs', 'chains', 'steps'):\n"
@@ -109,9 +113,9 @@ def test_a_failing_migration_changes_nothing(
     before = contents(engine)
     folder = tmp_path / "migrations"
     shutil.copytree(module._FOLDER, folder)
-    (folder / "versions" / "0003_broken.py").write_text(
+    (folder / "versions" / "0099_broken.py").write_text(
         "from alembic import op\n"
-        "revision, down_revision, branch_labels, depends_on = '0003', '0002', None, None\n"
+        f"revision, down_revision, branch_labels, depends_on = '0099', '{HEAD}', None, None\n"
         "def upgrade():\n"
         "    op.drop_table('chain_scores')\n"
         "    raise RuntimeError('broken')\n"
@@ -120,7 +124,7 @@ def test_a_failing_migration_changes_nothing(
     with pytest.raises(RuntimeError, match="broken"):
         open_database(url)
     assert contents(engine) == before
-    assert database_facts(engine).schema == "0002"
+    assert database_facts(engine).schema == HEAD
 
 
 def test_a_newer_database_is_refused_with_the_way_out(url: str, engine: sa.Engine) -> None:
@@ -183,8 +187,8 @@ def test_concurrent_read_then_write_loses_nothing(engine: sa.Engine) -> None:
     def count_up() -> None:
         for _ in range(25):
             with writing(engine) as connection:
-                number = connection.execute(sa.select(RevisionRow.number).with_for_update()).scalar_one()
-                connection.execute(sa.update(RevisionRow).values(number=number + 1))
+                number = connection.execute(NUMBER.with_for_update()).scalar_one()
+                connection.execute(SET_NUMBER.values(number=number + 1))
 
     threads = [threading.Thread(target=count_up) for _ in range(12)]
     for thread in threads:
@@ -192,28 +196,28 @@ def test_concurrent_read_then_write_loses_nothing(engine: sa.Engine) -> None:
     for thread in threads:
         thread.join()
     with reading(engine) as connection:
-        assert connection.execute(sa.select(RevisionRow.number)).scalar_one() == 300
+        assert connection.execute(NUMBER).scalar_one() == 300
 
 
 def test_a_reader_does_not_wait_for_a_writer(engine: sa.Engine) -> None:
     with writing(engine) as writer:
-        writer.execute(sa.update(RevisionRow).values(number=7))
+        writer.execute(SET_NUMBER.values(number=7))
         with reading(engine) as reader:
-            assert reader.execute(sa.select(RevisionRow.number)).scalar_one() == 0
+            assert reader.execute(NUMBER).scalar_one() == 0
 
 
 def test_opening_does_not_wait_for_a_writer(url: str, engine: sa.Engine) -> None:
     with writing(engine) as writer:
-        writer.execute(sa.update(RevisionRow).values(number=7))
+        writer.execute(SET_NUMBER.values(number=7))
         open_database(url).dispose()
 
 
 def test_an_exception_undoes_what_was_written(engine: sa.Engine) -> None:
     with pytest.raises(RuntimeError), writing(engine) as connection:
-        connection.execute(sa.update(RevisionRow).values(number=7))
+        connection.execute(SET_NUMBER.values(number=7))
         raise RuntimeError
     with reading(engine) as connection:
-        assert connection.execute(sa.select(RevisionRow.number)).scalar_one() == 0
+        assert connection.execute(NUMBER).scalar_one() == 0
 
 
 def _open(url: str, results: multiprocessing.Queue[str]) -> None:
@@ -233,7 +237,7 @@ def test_processes_that_open_a_new_database_at_once_all_succeed(url: str) -> Non
     answers = [results.get(timeout=60) for _ in processes]
     for process in processes:
         process.join()
-    assert answers == ["0002"] * 6
+    assert answers == [HEAD] * 6
 
 
 def test_migrating_what_is_up_to_date_does_nothing(engine: sa.Engine) -> None:

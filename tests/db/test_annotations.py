@@ -1,0 +1,398 @@
+"""Labelling in the database: slots that two never hold, changes that are never lost or doubled, history and restore."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from db.annotation_models import SlotRow
+from db.annotation_restore import restore
+from db.annotation_slots import adjudicate, hand_out, release
+from db.annotation_views import Change, NewItem, NewProject, Restored, RestoredSlot
+from db.annotations import add_items, close_project, create_project, delete_project, record
+from db.ingest import ingest
+from db.manage import delete_run
+from db.queries_annotations import (
+    annotators,
+    chain_labels,
+    get_project,
+    history,
+    item_row,
+    item_rows,
+    labels,
+    labels_revision,
+    list_projects,
+    progress,
+    slots_of,
+)
+from db.queries_runs import list_runs, revision
+from db.session import open_database, writing
+from steper_core.errors import UserError
+
+from .samples import RunMaker, contents, make_chain, make_question
+
+NOW = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.UTC)
+Order = Callable[..., int]
+
+
+@pytest.fixture
+def engine(url: str, make_run: RunMaker) -> sa.Engine:
+    """A database with one run of twelve chains of two steps."""
+    opened = open_database(url)
+    keys = [f"q{number:02d}" for number in range(12)]
+    ingest(opened, make_run(questions=map(make_question, keys), chains=map(make_chain, keys)).path)
+    return opened
+
+
+@pytest.fixture
+def order(engine: sa.Engine) -> Order:
+    """Creates a project on the first chains of the run."""
+
+    def make(count: int = 3, controls: int = 0, name: str = "first", **changes: Any) -> int:
+        (run,) = list_runs(engine)
+        items = tuple(
+            NewItem(run.uid, number, number > count, {"1/rating": 1} if number > count else {})
+            for number in range(1, count + controls + 1)
+        )
+        settings: dict[str, Any] = {"rubric": {"name": "steps"}, "blind": True, "overlap": 1, "seed": 7}
+        project = NewProject(name=name, sample={"sample": "random"}, items=items, **(settings | changes))
+        return create_project(engine, project)
+
+    return make
+
+
+def change(item: int, value: Any = 1.0, field: str = "rating", number: int = 1, uid: str = "", **more: Any) -> Change:
+    return Change(uid or f"{item}-{number}-{field}-{value}", item, number, field, value, **more)
+
+
+def finish(engine: sa.Engine, project: int, person: str, item: int, *values: float) -> None:
+    """Rate the steps of an item and submit it."""
+    made = [
+        change(item, value, number=number, uid=f"{person}{item}-{number}-{value}")
+        for number, value in enumerate(values, 1)
+    ]
+    done = Change(f"{person}{item}-done", item, 0, "submit", None, 10.0 * item)
+    assert record(engine, project, person, [*made, done]).refused == {}
+
+
+def test_a_project_is_found_by_its_name_with_what_it_holds(engine: sa.Engine, order: Order) -> None:
+    order(count=2, controls=1, name="  a   project ", overlap=2)
+    project = get_project(engine, "a project")
+    assert project is not None
+    assert (project.items, project.controls, project.submitted, project.people, project.disputed) == (2, 1, 0, 0, 0)
+    assert (project.blind, project.overlap, project.seed, project.closed) == (True, 2, 7, False)
+    assert (project.rubric, project.sample) == ({"name": "steps"}, {"sample": "random"})
+    assert list_projects(engine) == (project,)
+    assert get_project(engine, "another") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"name": " "}, "name of 1 to 80"),
+        ({"name": "x" * 81}, "name of 1 to 80"),
+        ({"count": 0}, "no items"),
+        ({"overlap": 0}, "1 or more"),
+        ({"name": "taken"}, "named 'taken' already"),
+    ],
+)
+def test_what_makes_no_project(engine: sa.Engine, order: Order, changes: dict[str, Any], said: str) -> None:
+    order(name="taken")
+    before = contents(engine)
+    with pytest.raises(UserError, match=said):
+        order(**changes)
+    assert contents(engine) == before
+
+
+def test_items_are_handed_out_in_order_and_never_beyond_the_overlap(engine: sa.Engine, order: Order) -> None:
+    project = order(count=3, overlap=2)
+    assert [slot.item_id for slot in hand_out(engine, project, "ann", ahead=2)] == [1, 2]
+    assert [slot.item_id for slot in hand_out(engine, project, "bob", ahead=9)] == [1, 2, 3]
+    # One and two are with two people already.
+    assert [slot.item_id for slot in hand_out(engine, project, "eve", ahead=9)] == [3]
+    assert hand_out(engine, project, "joe") == ()
+    # Asked again, everybody gets what they hold.
+    assert [slot.item_id for slot in hand_out(engine, project, "ann", ahead=2)] == [1, 2]
+    assert [(row.held, row.submitted) for row in item_rows(engine, project)] == [(2, 0), (2, 0), (2, 0)]
+
+
+def test_controls_are_for_everybody(engine: sa.Engine, order: Order) -> None:
+    project = order(count=1, controls=1)
+    assert [slot.item_id for slot in hand_out(engine, project, "ann")] == [1, 2]
+    assert [slot.item_id for slot in hand_out(engine, project, "bob")] == [2]
+    control = item_row(engine, 2)
+    assert control is not None and control.control and control.reference == {"1/rating": 1}
+
+
+def test_nobody_gets_an_item_twice_and_a_skipped_one_goes_to_others(engine: sa.Engine, order: Order) -> None:
+    project = order(count=2)
+    hand_out(engine, project, "ann")
+    finish(engine, project, "ann", 1, 1, 1)
+    record(engine, project, "ann", [Change("s", 2, 0, "skip", None)])
+    assert hand_out(engine, project, "ann") == ()
+    assert [slot.item_id for slot in hand_out(engine, project, "bob")] == [2]
+    assert [(slot.item_id, slot.state) for slot in slots_of(engine, project, "ann")] == [
+        (1, "submitted"),
+        (2, "skipped"),
+    ]
+
+
+def test_twenty_people_at_once_never_hold_the_same_slot(engine: sa.Engine, order: Order) -> None:
+    project = order(count=12, overlap=2)
+    with ThreadPoolExecutor(20) as pool:
+        found = list(pool.map(lambda number: hand_out(engine, project, f"p{number}", ahead=3), range(20)))
+    given = Counter(slot.item_id for slots in found for slot in slots)
+    assert given == dict.fromkeys(range(1, 13), 2)
+    with engine.connect() as connection:
+        places = connection.execute(sa.select(SlotRow.item_id, SlotRow.place)).all()
+    assert sorted(map(tuple, places)) == [(item, place) for item in range(1, 13) for place in (1, 2)]
+
+
+def test_changes_of_many_people_at_once_are_all_kept_and_none_twice(engine: sa.Engine, order: Order) -> None:
+    project = order(count=1, overlap=20)
+    people = [f"p{number}" for number in range(20)]
+    for person in people:
+        hand_out(engine, project, person)
+
+    def work(person: str) -> None:
+        for turn in range(6):
+            # As a browser does that got no answer: it sends again what it sent.
+            made = [change(1, float(value), uid=f"{person}-{value}") for value in range(turn + 1)]
+            assert record(engine, project, person, made).refused == {}
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(work, people))
+    kept = history(engine, project)
+    assert Counter(row.annotator for row in kept) == dict.fromkeys(people, 6)
+    for person in people:
+        assert [row.value for row in kept if row.annotator == person] == [0, 1, 2, 3, 4, 5]
+    assert {row.value for row in labels(engine, project, submitted=False)} == {5}
+
+
+def test_the_latest_change_holds_and_the_history_keeps_all(engine: sa.Engine, order: Order) -> None:
+    project = order()
+    hand_out(engine, project, "ann")
+    made = [
+        change(1, 1.0),
+        change(1, -1.0),
+        change(1, ("wrong_entity", "premature"), "tags"),
+        change(1, "no\x00 \ud800 idea", "comment", 0, uid="words"),
+        change(1, 0.5, "verdict", 0),
+        Change("cleared", 1, 0, "verdict", None),
+    ]
+    assert record(engine, project, "ann", made, at=NOW).stored == tuple(each.uid for each in made)
+    found = {(row.number, row.field): row.value for row in labels(engine, project, submitted=False)}
+    assert found == {
+        (0, "comment"): "no\ufffd \ufffd idea",
+        (1, "rating"): -1.0,
+        (1, "tags"): ("wrong_entity", "premature"),
+    }
+    assert labels(engine, project) == ()
+    told = history(engine, project, item_id=1, annotator="ann")
+    assert [(row.number, row.field) for row in told] == [(each.number, each.field) for each in made]
+    assert {row.at for row in told} == {NOW}
+    assert history(engine, project, annotator="bob") == ()
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (change(99), "not handed out to you"),
+        (change(3), "not handed out to you"),
+        (change(1, number=3), "the chain has 2 steps"),
+        (change(1, number=-1), "steps count from 1"),
+        (change(1, "x" * 20_001, "comment", uid="long"), "a comment may have 20,000 characters, this one has 20,001"),
+        (change(1, uid="x" * 201), "no usable id"),
+        (change(1, uid="a\x00"), "no usable id"),
+    ],
+)
+def test_what_is_refused_and_why(engine: sa.Engine, order: Order, made: Change, reason: str) -> None:
+    project = order()
+    hand_out(engine, project, "ann", ahead=2)
+    good = change(2)
+    found = record(engine, project, "ann", [made, good])
+    assert found.stored == (good.uid,)
+    assert reason in found.refused[made.uid]
+    assert len(history(engine, project)) == 1
+
+
+def test_nothing_is_recorded_or_handed_out_while_a_project_is_closed(engine: sa.Engine, order: Order) -> None:
+    project = order()
+    hand_out(engine, project, "ann", ahead=1)
+    close_project(engine, project, True)
+    assert record(engine, project, "ann", [change(1, uid="x")]).refused == {"x": "the project is closed"}
+    assert hand_out(engine, project, "bob") == ()
+    close_project(engine, project, False)
+    assert record(engine, project, "ann", [change(1, uid="x")]).stored == ("x",)
+
+
+def test_a_released_slot_goes_to_others_and_its_drafts_stay_in_the_history(engine: sa.Engine, order: Order) -> None:
+    project = order(count=1)
+    hand_out(engine, project, "ann")
+    record(engine, project, "ann", [change(1)])
+    assert release(engine, project, "bob") == 0
+    assert release(engine, project, "ann") == 1
+    assert "given back" in record(engine, project, "ann", [change(1, uid="late")]).refused["late"]
+    assert [slot.item_id for slot in hand_out(engine, project, "bob")] == [1]
+    assert len(history(engine, project)) == 1
+    # Given back by bob it may come to ann again, with what she had drafted.
+    release(engine, project)
+    assert [slot.item_id for slot in hand_out(engine, project, "ann")] == [1]
+    assert [row.value for row in labels(engine, project, submitted=False)] == [1.0]
+
+
+def test_a_slot_that_was_left_for_a_day_is_taken_over_when_nothing_else_is_left(
+    engine: sa.Engine, order: Order
+) -> None:
+    project = order(count=2)
+    hand_out(engine, project, "ann", ahead=1)
+    with writing(engine) as connection:
+        old = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=25)
+        connection.execute(sa.update(SlotRow).values(touched=old))
+    assert [slot.item_id for slot in hand_out(engine, project, "bob", ahead=1)] == [2]
+    assert [slot.item_id for slot in hand_out(engine, project, "bob", ahead=2)] == [1, 2]
+    assert "given back" in record(engine, project, "ann", [change(1, uid="late")]).refused["late"]
+
+
+def test_an_item_may_be_reopened_and_what_was_skipped_needs_room(engine: sa.Engine, order: Order) -> None:
+    project = order(count=1)
+    hand_out(engine, project, "ann")
+    finish(engine, project, "ann", 1, 1, 1)
+    record(engine, project, "ann", [Change("again", 1, 0, "reopen", None)])
+    assert [slot.state for slot in slots_of(engine, project, "ann")] == ["held"]
+    record(engine, project, "ann", [Change("away", 1, 0, "skip", None)])
+    hand_out(engine, project, "bob")
+    refused = record(engine, project, "ann", [Change("back", 1, 0, "submit", None)]).refused
+    assert refused == {"back": "enough people have labelled this item meanwhile"}
+
+
+def test_one_decides_and_the_dispute_is_over(engine: sa.Engine, order: Order) -> None:
+    project = order(count=2, overlap=2)
+    for person, value in (("ann", 1.0), ("bob", -1.0)):
+        hand_out(engine, project, person)
+        finish(engine, project, person, 1, value, 1)
+        finish(engine, project, person, 2, 1, 1)
+    found = get_project(engine, "first")
+    assert found is not None and (found.submitted, found.people, found.disputed) == (4, 2, 1)
+    assert adjudicate(engine, project, "eve", 1).state == "held"
+    with pytest.raises(UserError, match="eve decides this item"):
+        adjudicate(engine, project, "ann", 1)
+    assert adjudicate(engine, project, "eve", 1).state == "held"
+    record(engine, project, "eve", [change(1, -1.0), Change("d", 1, 0, "submit", None)], role="adjudicate")
+    found = get_project(engine, "first")
+    assert found is not None and found.disputed == 0
+    assert [(row.annotator, row.role, row.value) for row in labels(engine, project, item_id=1) if row.number == 1] == [
+        ("ann", "label", 1.0),
+        ("bob", "label", -1.0),
+        ("eve", "adjudicate", -1.0),
+    ]
+    # Deciding is no labelling: it neither takes a place nor counts as progress.
+    assert [(row.held, row.submitted) for row in item_rows(engine, project)] == [(0, 2), (0, 2)]
+    assert [row.annotator for row in progress(engine, project)] == ["ann", "bob"]
+    assert annotators(engine, project) == ("ann", "bob", "eve")
+
+
+def test_progress_counts_labels_time_and_states(engine: sa.Engine, order: Order) -> None:
+    project = order(count=3)
+    hand_out(engine, project, "ann", ahead=3)
+    finish(engine, project, "ann", 1, 1, 0)
+    finish(engine, project, "ann", 2, 1, -1)
+    (row,) = progress(engine, project)
+    assert (row.submitted, row.skipped, row.held, row.labels) == (2, 0, 1, 4)
+    assert (row.seconds, row.median_seconds) == (30.0, 15.0)
+    assert row.last is not None and row.last.tzinfo is not None
+
+
+def test_labels_stay_when_their_run_is_forgotten_and_show_again_when_it_comes_back(
+    engine: sa.Engine, order: Order, make_run: RunMaker
+) -> None:
+    project = order()
+    hand_out(engine, project, "ann")
+    finish(engine, project, "ann", 1, 1, 0)
+    (run,) = list_runs(engine)
+    shown = chain_labels(engine, 1, (run.id,))
+    assert [(label.project, label.annotator, label.number, label.value) for label in shown[run.id]] == [
+        ("first", "ann", 1, 1.0),
+        ("first", "ann", 2, 0.0),
+    ]
+    before = labels(engine, project)
+    delete_run(engine, run.id)
+    row = item_row(engine, 1)
+    assert row is not None and row.run_id is None
+    assert labels(engine, project) == before
+    ingest(engine, make_run().path)
+    (again,) = list_runs(engine)
+    assert chain_labels(engine, 1, (again.id,))[again.id] == shown[run.id]
+
+
+def test_labels_have_a_revision_of_their_own(engine: sa.Engine, order: Order) -> None:
+    runs, own = revision(engine), labels_revision(engine)
+    project = order()
+    hand_out(engine, project, "ann")
+    before = labels_revision(engine)
+    record(engine, project, "ann", [change(1)])
+    assert labels_revision(engine) == before + 1 > own
+    hand_out(engine, project, "ann")
+    assert labels_revision(engine) == before + 1
+    assert revision(engine) == runs
+
+
+def test_a_project_goes_with_all_its_labels_and_leaves_the_others(engine: sa.Engine, order: Order) -> None:
+    kept = order(name="kept")
+    hand_out(engine, kept, "ann")
+    before = contents(engine)
+    gone = order(name="gone")
+    hand_out(engine, gone, "ann")
+    record(engine, gone, "ann", [change(4)])
+    delete_project(engine, gone)
+    after = contents(engine)
+    assert {name: rows for name, rows in after.items() if name != "revision"} == {
+        name: rows for name, rows in before.items() if name != "revision"
+    }
+
+
+def test_items_are_added_once(engine: sa.Engine, order: Order) -> None:
+    project = order(count=2)
+    (run,) = list_runs(engine)
+    assert add_items(engine, project, [NewItem(run.uid, 2), NewItem(run.uid, 5)]) == 1
+    assert [row.question_id for row in item_rows(engine, project)] == [1, 2, 5]
+
+
+def test_what_was_exported_comes_back_with_authors_times_and_order(engine: sa.Engine, order: Order) -> None:
+    project = order(count=2, overlap=2)
+    for person in ("ann", "bob"):
+        hand_out(engine, project, person)
+        finish(engine, project, person, 1, 1, 0 if person == "ann" else 1)
+    record(engine, project, "bob", [Change("skipped", 2, 0, "skip", None)])
+    kept, rows = history(engine, project), labels(engine, project, submitted=False)
+    slots = [
+        RestoredSlot(slot.item_id, person, "label", slot.state)
+        for person in ("ann", "bob")
+        for slot in slots_of(engine, project, person)
+    ]
+    delete_project(engine, project)
+    again = order(count=2, overlap=2)
+    shift = item_rows(engine, again)[0].id - 1
+    moved = [dataclasses.replace(row, item_id=row.item_id + shift) for row in kept]
+    back = [dataclasses.replace(slot, item_id=slot.item_id + shift) for slot in slots]
+    assert (restore(engine, again, moved, back).changes, labels_revision(engine)) == (
+        len(kept),
+        labels_revision(engine),
+    )
+    assert history(engine, again) == tuple(moved)
+    assert [
+        dataclasses.replace(row, item_id=row.item_id - shift) for row in labels(engine, again, submitted=False)
+    ] == list(rows)
+    states = {(slot.item_id - shift, slot.state) for slot in slots_of(engine, again, "bob")}
+    assert states == {(1, "submitted"), (2, "skipped")}
+    assert progress(engine, again)[0].seconds == 10.0
+    before = contents(engine)
+    assert restore(engine, again, moved, back) == Restored(0, 0)
+    assert contents(engine) == before
