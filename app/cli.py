@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app import commands_agreement, commands_compare, commands_judge, commands_score
+from app import commands_agreement, commands_annotate, commands_compare, commands_judge, commands_score
 from app.console import Console
 from app.options import (
     Group,
@@ -63,8 +63,19 @@ def demo(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: P
 @recipe_options
 @click.option("--name", required=True, help="Name of the run: a folder below --runs.")
 @click.option("--chains", type=click.Path(path_type=Path), help="JSONL of chains made elsewhere, instead of a teacher.")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="JSONL of `steper annotate export --steps`: chains with a step that people rejected are left out.",
+)
 def collect(
-    recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path, name: str, chains: Path | None
+    recipe: str,
+    overrides: tuple[str, ...],
+    data: tuple[str, ...],
+    runs: Path,
+    name: str,
+    chains: Path | None,
+    labels: Path | None,
 ) -> None:
     """Let the teacher answer the training questions and keep the chains that pass the filters.
 
@@ -72,11 +83,14 @@ def collect(
     steper collect --name gold -d FOLDER
     steper collect --name llama -d FOLDER -s teacher.backend=openai -s teacher.model=MODEL -s teacher.base_url=URL
     steper collect --name mine -d FOLDER --chains my_chains.jsonl
+    steper collect --name better -d FOLDER --labels steps.jsonl
     """
     from app import work
+    from app.step_filter import read_step_labels
 
+    step_labels = read_step_labels(labels) if labels else None
     place = open_place(recipe, overrides, data, runs)
-    store(work.collect(place, name, chains).path, runs)
+    store(work.collect(place, name, chains, step_labels).path, runs)
 
 
 @main.command()
@@ -299,6 +313,7 @@ def _serve(runs: Path, port: int) -> None:
 
 for command in (
     commands_agreement.agreement,
+    commands_annotate.annotate,
     commands_compare.compare,
     commands_compare.rescore,
     commands_judge.judge,

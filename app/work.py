@@ -11,6 +11,7 @@ from typing import Any
 from app.console import Console
 from app.costs import costs_of, energy_recorded
 from app.scoring import score_run
+from app.step_filter import StepFilter, with_labels
 from evaluators.answers import score_answer
 from evaluators.steps import score_steps
 from steper_core.chain_import import read_chains
@@ -24,6 +25,9 @@ from steper_core.retrieval import IndexSettings, Retriever, corpus_digest, open_
 from steper_core.rundir import CheckpointRef, Rejection, RunDir, RunKind, RunStatus, open_run
 from steper_core.systems import System, as_student, open_system
 from steper_core.teaching import KeepRule
+
+_LABELLED = "labelled steps"
+_UNMATCHED = "labels that match no step"
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,10 @@ def open_workplace(recipe: Recipe, material: Material, runs: Path, command: str,
     return Workplace(recipe, material, retriever, runs, command, console)
 
 
-def collect(place: Workplace, name: str, chains_file: Path | None = None) -> RunDir:
+def collect(place: Workplace, name: str, chains_file: Path | None = None, labels: StepFilter | None = None) -> RunDir:
     """Let the teacher answer the training questions, or bring chains in from a file, and keep what passes the filters.
+
+    With `labels` a chain is also left out when people rejected one of its steps.
 
     Raises:
         UserError: a run of that name with other settings, or a teacher that cannot be had.
@@ -58,6 +64,7 @@ def collect(place: Workplace, name: str, chains_file: Path | None = None) -> Run
         raise UserError("there are no training questions: name files with data.train, or lower data.held_out_questions")
     teacher = recipe.teacher.model if chains_file is None else chains_file.name
     config = _config(recipe, material, "teacher", "collect") | ({"chains": str(chains_file)} if chains_file else {})
+    config |= {"labels": labels.digest} if labels else {}
     with open_run(
         place.runs / name,
         kind=RunKind.COLLECT,
@@ -71,11 +78,12 @@ def collect(place: Workplace, name: str, chains_file: Path | None = None) -> Run
         if run.info.status is not RunStatus.FINISHED:
             _write_questions(run, questions, place.retriever.passages)
             keep = keep_rule(recipe.collect)
+            keep = with_labels(keep, labels) if labels else keep
             if chains_file is None:
                 _collect_from_teacher(place, run, questions, keep)
             else:
                 _collect_from_file(place, run, questions, keep, chains_file)
-            run.update(counts=_collect_counts(run))
+            run.update(counts=_collect_counts(run) | (_label_counts(run, labels) if labels else {}))
         _report_collected(place.console, run)
     return run
 
@@ -285,10 +293,22 @@ def _collect_counts(run: RunDir) -> dict[str, int]:
     return {"kept": sum(1 for _ in run.chains()), **rejected}
 
 
+def _label_counts(run: RunDir, labels: StepFilter) -> dict[str, int]:
+    by_id = {question.id: question for question in run.questions()}
+    chains = [*run.chains(), *(entry.chain for entry in run.rejected())]
+    matching = labels.matching((by_id[chain.question_id], chain) for chain in chains)
+    return {_LABELLED: matching, _UNMATCHED: labels.places - matching}
+
+
 def _report_collected(console: Console, run: RunDir) -> None:
-    counts = run.info.counts
-    rejected = ", ".join(f"{count} {reason}" for reason, count in counts.items() if reason != "kept")
-    console.say(f"{run.path.name}: kept {counts.get('kept', 0)} chains" + (f" ({rejected})" if rejected else ""))
+    counts = dict(run.info.counts)
+    kept, labelled, unmatched = counts.pop("kept", 0), counts.pop(_LABELLED, None), counts.pop(_UNMATCHED, 0)
+    rejected = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+    console.say(f"{run.path.name}: kept {kept} chains" + (f" ({rejected})" if rejected else ""))
+    if labelled is not None:
+        console.say(f"{run.path.name}: {labelled} of {labelled + unmatched} labelled steps occur in these chains")
+    if unmatched:
+        console.warn(f"labels that match no step: {unmatched} (of another teacher, question or text)")
 
 
 def _report_trained(console: Console, run: RunDir) -> None:

@@ -1,0 +1,153 @@
+"""How a labelling project stands, printed: people, pace, control accuracy, agreement, and where people differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.console import Console
+from app.plain import one_line
+from db.annotation_views import ItemRow, LabelRow, ProgressRow, ProjectRow
+from db.queries_annotations import item_rows, labels, progress
+from db.queries_texts import Database
+from evaluators.agreement import Agreement, krippendorff_alpha, raw_agreement
+from evaluators.label_rubric import LabelRubric, parse_label_rubric
+from evaluators.people import GivenLabel, Share, control_accuracy, disagreements, ratings_of
+
+_EVERY = 1_000_000
+
+
+def given_labels(rows: Sequence[LabelRow], rubric: LabelRubric) -> tuple[GivenLabel, ...]:
+    """Current verdicts as the measures of agreement take them; tags and comments are none."""
+    names = {verdict.name for verdict in rubric.verdicts}
+    return tuple(
+        GivenLabel(
+            item=row.item_id,
+            question=row.question_key,
+            number=row.number,
+            field=row.field,
+            value=float(row.value),
+            annotator=row.annotator,
+            role=row.role,
+        )
+        for row in rows
+        if row.field in names and isinstance(row.value, int | float)
+    )
+
+
+def references_of(items: Sequence[ItemRow]) -> dict[int, dict[tuple[int, str], float]]:
+    """The known labels of the control items, by item."""
+    return {
+        item.id: {
+            (int(number), name): float(value)
+            for place, value in item.reference.items()
+            for number, _, name in (place.partition("/"),)
+        }
+        for item in items
+        if item.control
+    }
+
+
+def print_project(console: Console, engine: Database, project: ProjectRow) -> None:
+    """Print a project's settings, progress, control accuracy and agreement."""
+    rubric = parse_label_rubric(project.rubric)
+    given = given_labels(labels(engine, project.id), rubric)
+    people = progress(engine, project.id)
+    references = references_of(item_rows(engine, project.id, limit=_EVERY)) if project.controls else {}
+    console.say(
+        f"{one_line(project.name)}: {rubric.name} {rubric.version}, {project.items} items for {project.overlap} each"
+        f"{f', {project.controls} controls for everyone' if project.controls else ''}, "
+        f"{'blind' if project.blind else 'open'}{', closed' if project.closed else ''}"
+    )
+    console.say(_left(project, people))
+    if not people:
+        return
+    accuracy = control_accuracy(given, references)
+    console.table(
+        "people (pace: submitted items an hour of active time)",
+        ["person", "submitted", "skipped", "held", "items/h", "median s", "controls right", "last active"],
+        [_person(row, accuracy.get(row.annotator)) for row in people],
+    )
+    _print_agreement(console, rubric, given)
+    if project.disputed:
+        console.say(f"items on which people differ: {project.disputed} (`steper annotate disagreements`)")
+
+
+def print_disagreements(console: Console, engine: Database, project: ProjectRow, limit: int | None) -> None:
+    """Print the places where people differ, the widest first; all of them, or so many."""
+    rubric = parse_label_rubric(project.rubric)
+    rows = labels(engine, project.id)
+    chains = {row.item_id: (row.question_key, row.run_uid) for row in rows}
+    found = disagreements(given_labels(rows, rubric))
+    if not found:
+        console.say("people differ nowhere so far")
+        return
+    cells = []
+    for each in found[:limit]:
+        said = ", ".join(f"{one_line(who, 30)} {value:g}" for who, value in sorted(each.values.items()))
+        question, run = chains[each.item]
+        place = f"step {each.number}" if each.number else "chain"
+        settled = "–" if each.adjudicated is None else f"{each.adjudicated:g}"
+        cells.append([one_line(question, 40), run[:8], place, each.field, said, settled])
+    console.table(
+        f"places where people differ: {len(found)}",
+        ["question", "run", "place", "verdict", "said", "adjudicated"],
+        cells,
+    )
+    if len(found) > len(cells):
+        console.say(f"and {len(found) - len(cells)} more (--all)")
+
+
+def _left(project: ProjectRow, people: Sequence[ProgressRow]) -> str:
+    wanted = project.items * project.overlap
+    left = wanted - project.submitted
+    words = f"{project.submitted} of {wanted} labels of items submitted, {left} left"
+    seconds, done = sum(row.seconds for row in people), sum(row.submitted for row in people)
+    if left > 0 and seconds and done:
+        minutes = left * seconds / done / 60
+        time = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} min"
+        words += f" (about {time} of active time at the pace so far)"
+    return words
+
+
+def _person(row: ProgressRow, accuracy: Share | None) -> list[str]:
+    pace = f"{row.submitted / row.seconds * 3600:.0f}" if row.seconds else "–"
+    return [
+        one_line(row.annotator, 40),
+        str(row.submitted),
+        str(row.skipped),
+        str(row.held),
+        pace,
+        "–" if row.median_seconds is None else f"{row.median_seconds:.0f}",
+        _share(accuracy),
+        "–" if row.last is None else f"{row.last:%Y-%m-%d %H:%M}",
+    ]
+
+
+def _share(share: Share | None) -> str:
+    if share is None or share.low is None or share.high is None:
+        return "–"
+    return f"{share.right}/{share.n} [{share.low * 100:.0f} %, {share.high * 100:.0f} %]"
+
+
+def _print_agreement(console: Console, rubric: LabelRubric, given: Sequence[GivenLabel]) -> None:
+    rows = []
+    for verdict in rubric.verdicts:
+        ratings = ratings_of(given, verdict.name)
+        if len(ratings) > 1:
+            raw = raw_agreement(ratings)
+            alpha = krippendorff_alpha(ratings, rubric.level(verdict.name))
+            rows.append([verdict.name, _shown(raw), _shown(alpha), str(raw.units)])
+    if rows:
+        console.table(
+            "agreement so far, with 95 % intervals over questions",
+            ["verdict", "raw", "Krippendorff's alpha", "labelled by two or more"],
+            rows,
+        )
+
+
+def _shown(value: Agreement) -> str:
+    if value.value is None:
+        return f"– ({value.reason})"
+    if value.low is None or value.high is None:
+        return f"{value.value:.2f}"
+    return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"

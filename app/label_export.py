@@ -1,0 +1,89 @@
+"""All that a project holds, gathered from the database for a file."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import get_args
+
+from app.label_records import ChainWords, ItemName, LabelChange, LabelFile, ProjectSettings, Share, StepWords
+from db.annotation_views import LABEL, RELEASED, HistoryRow, ItemRow, ProjectRow, Role
+from db.queries_annotations import annotators, history, item_rows, slots_of
+from db.queries_runs import list_runs
+from db.queries_texts import ChainText, Database, chain_texts
+
+_EVERY = 1_000_000
+
+
+def labels_of(engine: Database, project: ProjectRow) -> LabelFile:
+    """Everything that a project holds: drafts and skipped items too."""
+    items = item_rows(engine, project.id, limit=_EVERY)
+    names = {run.uid: run.name for run in list_runs(engine)}
+    by_id = {item.id: _item(item, names.get(item.run_uid, "")) for item in items}
+    states = {
+        (slot.item_id, annotator, role): slot.state
+        for annotator in annotators(engine, project.id)
+        for role in get_args(Role)
+        for slot in slots_of(engine, project.id, annotator, role, limit=_EVERY)
+    }
+    changes: defaultdict[tuple[int, str, str], list[LabelChange]] = defaultdict(list)
+    for row in history(engine, project.id):
+        changes[row.item_id, row.annotator, row.role].append(_change(row))
+    # Who gave an item back holds it no longer, but the history keeps what was done.
+    shares = [
+        Share(by_id[item_id], annotator, role, states.get(key, RELEASED), tuple(changes[key]))
+        for key in sorted(states.keys() | changes.keys())
+        for item_id, annotator, role in (key,)
+    ]
+    return LabelFile(
+        project=ProjectSettings(
+            name=project.name,
+            rubric=project.rubric,
+            blind=project.blind,
+            overlap=project.overlap,
+            seed=project.seed,
+            sample=project.sample,
+            closed=project.closed,
+        ),
+        items=tuple(by_id.values()),
+        shares=tuple(sorted(shares, key=lambda share: (share.item.position, share.role != LABEL, share.annotator))),
+        words=_words(engine, items),
+    )
+
+
+def _item(row: ItemRow, run: str) -> ItemName:
+    return ItemName(
+        run_uid=row.run_uid,
+        run=run,
+        dataset=row.dataset,
+        question=row.question_key,
+        position=row.position,
+        control=row.control,
+        reference=row.reference,
+    )
+
+
+def _change(row: HistoryRow) -> LabelChange:
+    return LabelChange(uid=row.uid, number=row.number, field=row.field, value=row.value, at=row.at, seconds=row.seconds)
+
+
+def _words(engine: Database, items: tuple[ItemRow, ...]) -> dict[tuple[str, str], ChainWords]:
+    asked: defaultdict[int, list[int]] = defaultdict(list)
+    for item in items:
+        if item.run_id is not None:
+            asked[item.run_id].append(item.question_id)
+    texts = chain_texts(engine, asked)
+    return {
+        (item.run_uid, item.question_key): words_of(texts[item.run_id, item.question_id])
+        for item in items
+        if item.run_id is not None and (item.run_id, item.question_id) in texts
+    }
+
+
+def words_of(text: ChainText) -> ChainWords:
+    """A stored chain as files tell it."""
+    return ChainWords(
+        problem=text.question,
+        gold=text.gold,
+        answer=text.answer,
+        steps=tuple(StepWords(step.number, step.ability, step.rationale) for step in text.steps),
+    )
