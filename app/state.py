@@ -92,7 +92,7 @@ class ChainsState:
     def parse(cls, params: Params) -> ChainsState:
         """The state in a URL; what makes no sense is left out."""
         outcome = _one(params, "outcome")
-        hops = [int(value) for value in _many(params, "hops") if value.isascii() and value.isdigit()]
+        hops = [count for value in _many(params, "hops") if (count := _number(value)) is not None]
         return cls(
             runs=_many(params, "run")[:MAX_COMPARED],
             question=_one(params, "q"),
@@ -120,10 +120,7 @@ class ChainsState:
     @property
     def question_id(self) -> int | None:
         """The id in the URL, None if what stands there is none."""
-        if not (self.question.isascii() and self.question.isdigit()) or len(self.question) > len(str(_LARGEST_ID)):
-            return None
-        number = int(self.question)
-        return number if number <= _LARGEST_ID else None
+        return _number(self.question)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,6 +175,46 @@ class TrainingState:
         return _stated(run=self.runs)
 
 
+VIEWS = ("work", "progress", "disagreements")
+"""What the annotate page shows of a project."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AnnotateState:
+    """What the annotate page shows: a project, as whom, and what of it; an `item` (and `place` in it) to decide."""
+
+    project: str = ""
+    person: str = ""
+    view: str = "work"
+    item: int | None = None
+    place: int | None = None
+    page: int = 1
+
+    @classmethod
+    def parse(cls, params: Params) -> AnnotateState:
+        """The state in a URL; what makes no sense is left out."""
+        view = _one(params, "view")
+        return cls(
+            project=_one(params, "project"),
+            person=_one(params, "as"),
+            view=view if view in VIEWS else VIEWS[0],
+            item=_number(_one(params, "item")),
+            place=_number(_one(params, "place")),
+            page=_page(params),
+        )
+
+    def params(self) -> dict[str, list[str]]:
+        """The query parameters that hold this state."""
+        return _stated(
+            project=[self.project],
+            **{"as": [self.person]},
+            view=["" if self.view == VIEWS[0] else self.view],
+            item=["" if self.item is None else str(self.item)],
+            place=["" if self.place is None else str(self.place)],
+            page=[str(self.page) if self.page > 1 else ""],
+        )
+
+
 def run_tokens(runs: Iterable[RunRow]) -> dict[str, RunRow]:
     """Runs by the short name they have in URLs: the beginning of their uid, all of it where that is not unique."""
     rows = list(runs)
@@ -219,6 +256,14 @@ def _many(params: Params, name: str) -> tuple[str, ...]:
 def _one(params: Params, name: str) -> str:
     values = params.get(name, ())
     return values[-1][:_MAX_TEXT] if values else ""
+
+
+def _number(value: str) -> int | None:
+    """A whole number that a database can hold."""
+    if not (value.isascii() and value.isdigit()) or len(value) > len(str(_LARGEST_ID)):
+        return None
+    number = int(value)
+    return number if number <= _LARGEST_ID else None
 
 
 def _page(params: Params) -> int:

@@ -23,6 +23,7 @@ from db.queries import (
     ScoreArray,
     TrainPointRow,
 )
+from db.queries_texts import Database
 from db.session import open_database
 
 if TYPE_CHECKING:
@@ -137,6 +138,10 @@ class Store:
 
     url: str
     revision: int
+
+    def database(self) -> Database:
+        """The database itself, for what changes too often to be kept: people's labels."""
+        return _open(self.url).engine
 
     def runs(self, where: RunFilter = RunFilter()) -> tuple[RunRow, ...]:  # noqa: B008 (frozen)
         """Runs, newest first."""

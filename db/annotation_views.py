@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-LABEL, ADJUDICATE = "label", "adjudicate"
+LABEL: Final = "label"
+ADJUDICATE: Final = "adjudicate"
 """Roles: one of the people who label an item, or the one who decides where they differ."""
 
 HELD, SUBMITTED, SKIPPED, RELEASED = "held", "submitted", "skipped", "released"

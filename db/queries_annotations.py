@@ -185,6 +185,18 @@ def history(
     )
 
 
+def submitted_count(engine: Engine, project_id: int) -> int:
+    """How many slots of a project's items (controls not counted) were submitted."""
+    chosen = (
+        sa.select(sa.func.count())
+        .select_from(SlotRow)
+        .join(Item, Item.id == SlotRow.item_id)
+        .where(SlotRow.project_id == project_id, SlotRow.role == LABEL, SlotRow.state == SUBMITTED, ~Item.control)
+    )
+    with reading(engine) as connection:
+        return connection.execute(chosen).scalar_one()
+
+
 def progress(engine: Engine, project_id: int) -> tuple[ProgressRow, ...]:
     """How far each person is with labelling (not deciding), by name."""
     slots = (

@@ -1,7 +1,7 @@
-// One person's desk. What is pressed shows at once and is kept here until the server has stored it: a queue in memory and in
-// the browser's own storage, sent again until each change is acknowledged by its id. So nothing is lost when the tab is
-// closed, the connection breaks or the server starts anew, and nothing is stored twice. Several items lie ready, so that
-// fast keys land on the item that is shown; where none lies ready, keys are not taken.
+// One person's desk. What is pressed shows at once and is kept here until the server has stored it: a queue in memory
+// and in the browser's own storage, sent again until each change is acknowledged by its id. So nothing is lost when the
+// tab is closed, the connection breaks or the server starts anew, and nothing is stored twice. Several items lie ready,
+// so that fast keys land on the item that is shown; where none lies ready, keys are not taken.
 const RESEND = 2000;
 const LONGEST_PAUSE = 60;
 const SAVE_COMMENT = 800;
@@ -28,7 +28,8 @@ const openDesk = (name) => {
     undo: [],
     remarks: [],
     said: "",
-    open: false,
+    // null: what the step at hand found is unfolded, the rest is not.
+    open: null,
     help: false,
     seconds: new Map(),
     last: Date.now(),
@@ -212,7 +213,7 @@ const leaveComment = () => {
 };
 
 const fold = () => {
-  desk.open = !desk.open;
+  desk.open = desk.open === null ? true : !desk.open;
   for (const each of desk.nodes.evidence.querySelectorAll("details")) each.open = desk.open;
 };
 
@@ -271,10 +272,10 @@ const chip = (ability) =>
 
 const labelChip = (label) => h("span", { class: `label ${label.tone}` }, h("span", { "aria-hidden": "true" }, label.glyph), " ", text(label.name));
 
-const passage = (hit, id) =>
+const passage = (hit, id, fresh) =>
   h(
     "details",
-    { open: desk.open },
+    { open: desk.open ?? fresh },
     h("summary", {}, h("span", { class: "star", "aria-hidden": "true" }, hit.gold ? "★" : ""), hit.gold && h("span", { class: "sr" }, "gold evidence "), text(hit.title)),
     h("div", { class: "text" }, folded(hit.text, 1500, id)),
   );
@@ -289,7 +290,7 @@ const evidence = (of, place) => {
         {},
         h("div", { class: "found" }, h("span", { class: "num" }, `step ${step.number}`), step.asked && h("span", { class: "grey" }, ` ${step.asked}`)),
         step.query && h("div", { class: "query grey" }, folded(step.query, 200, `q-${of.id}-${step.number}`)),
-        step.passages.length ? step.passages.map((hit, index) => passage(hit, `p-${of.id}-${step.number}-${index}`)) : h("div", { class: "grey" }, "nothing new"),
+        step.passages.length ? step.passages.map((hit, index) => passage(hit, `p-${of.id}-${step.number}-${index}`, step.number === place)) : h("div", { class: "grey" }, "nothing new"),
       ),
     ),
   ];
@@ -544,10 +545,14 @@ export default ({ data, parentElement, setStateValue }) => {
   receive(data);
   const shown = item();
   if (!shown) {
-    const first = data.items.find((each) => each.id === data.first) ?? data.items.find((each) => stateOf(each.id) === "held");
-    desk.cursor = first ? { id: first.id, place: data.place ?? firstMissing(first) ?? 0 } : { id: null, place: 0 };
-    desk.nodes.help.replaceChildren(...help().flat(9));
-    for (const each of data.items) for (const step of each.undo) desk.undo.push({ id: each.id, ...step });
+    const wanted = desk.cursor ? null : data.items.find((each) => each.id === data.first);
+    const first = wanted ?? data.items.find((each) => stateOf(each.id) === "held");
+    const place = wanted && data.place !== null && places(wanted).includes(data.place) ? data.place : null;
+    if (!desk.cursor) {
+      desk.nodes.help.replaceChildren(...help().flat(9));
+      desk.undo = data.items.flatMap((each) => each.undo.map((step) => ({ id: each.id, ...step })));
+    }
+    desk.cursor = first ? { id: first.id, place: place ?? firstMissing(first) ?? 0 } : { id: null, place: 0 };
     drawAll();
   } else if (before !== JSON.stringify(data.items) && desk.nodes.root.getRootNode().activeElement !== desk.nodes.area) {
     drawLabels();
