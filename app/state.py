@@ -8,14 +8,24 @@ from typing import TypeVar
 
 from app.tokens import ABILITIES, MAX_COMPARED, MAX_TRAINED, RUN_LETTERS
 from db.queries import RunRow
+from db.queries_questions import MARKS
 
 Params = Mapping[str, Sequence[str]]
 """Query parameters: all values of each name."""
 
-OUTCOMES: tuple[str, ...] = ("right", "wrong", "differs", "fixed", "broken", "both-right", "both-wrong")
-"""What a question may have become; all but the first two are of two runs or more."""
+OUTCOMES: tuple[str, ...] = (
+    "right",
+    "wrong",
+    "unscored",
+    "differs",
+    "fixed",
+    "broken",
+    "both-right",
+    "both-wrong",
+)
+"""What a question may have become; all but the first three are of two runs or more."""
 
-OUTCOMES_OF_ONE = OUTCOMES[:2]
+OUTCOMES_OF_ONE = OUTCOMES[:3]
 """What it may have become under a single run."""
 
 PAGE_SIZE = 20
@@ -84,24 +94,29 @@ class ChainsState:
     outcome: str = ""
     kinds: tuple[str, ...] = ()
     hop_counts: tuple[int, ...] = ()
+    step_counts: tuple[int, ...] = ()
+    marks: tuple[str, ...] = ()
     text: str = ""
     page: int = 1
     gold: bool = True
+    step: int | None = None
 
     @classmethod
     def parse(cls, params: Params) -> ChainsState:
         """The state in a URL; what makes no sense is left out."""
         outcome = _one(params, "outcome")
-        hops = [count for value in _many(params, "hops") if (count := _number(value)) is not None]
         return cls(
             runs=_many(params, "run")[:MAX_COMPARED],
             question=_one(params, "q"),
             outcome=outcome if outcome in OUTCOMES else "",
             kinds=_many(params, "kind"),
-            hop_counts=tuple(hops),
+            hop_counts=_numbers(params, "hops"),
+            step_counts=_numbers(params, "steps"),
+            marks=tuple(mark for mark in _many(params, "mark") if mark in MARKS),
             text=_one(params, "text"),
             page=_page(params),
             gold=_one(params, "gold") != "hidden",
+            step=_number(_one(params, "step")),
         )
 
     def params(self) -> dict[str, list[str]]:
@@ -112,9 +127,12 @@ class ChainsState:
             outcome=[self.outcome],
             kind=self.kinds,
             hops=[str(count) for count in self.hop_counts],
+            steps=[str(count) for count in self.step_counts],
+            mark=self.marks,
             text=[self.text],
             page=[str(self.page) if self.page > 1 else ""],
             gold=["" if self.gold else "hidden"],
+            step=["" if self.step is None else str(self.step)],
         )
 
     @property
@@ -256,6 +274,10 @@ def _many(params: Params, name: str) -> tuple[str, ...]:
 def _one(params: Params, name: str) -> str:
     values = params.get(name, ())
     return values[-1][:_MAX_TEXT] if values else ""
+
+
+def _numbers(params: Params, name: str) -> tuple[int, ...]:
+    return tuple(number for value in _many(params, name) if (number := _number(value)) is not None)
 
 
 def _number(value: str) -> int | None:

@@ -6,13 +6,15 @@ The revision is an argument of every cached function only to be part of what its
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from app.settings import database_url
 from db import queries
+from db.annotation_views import ChainLabel
 from db.queries import (
+    QuestionChoices,
     QuestionFilter,
     QuestionPage,
     QuestionView,
@@ -23,6 +25,7 @@ from db.queries import (
     ScoreArray,
     TrainPointRow,
 )
+from db.queries_annotations import chain_labels, labels_revision, project_rubrics
 from db.queries_texts import Database
 from db.session import open_database
 
@@ -60,7 +63,7 @@ def _question_choices(
     url: str,
     revision: int,
     run_ids: tuple[int, ...],
-) -> tuple[tuple[str, ...], tuple[int, ...]]:
+) -> QuestionChoices:
     return queries.question_choices(_open(url).engine, run_ids)
 
 
@@ -84,6 +87,14 @@ def _question(
     run_ids: tuple[int, ...],
 ) -> QuestionView | None:
     return queries.get_question(_open(url).engine, question_id, run_ids)
+
+
+@st.cache_data(show_spinner=False, max_entries=60)
+def _chain_labels(
+    url: str, revision: int, labels_revision: int, question_id: int, run_ids: tuple[int, ...]
+) -> ChainLabels:
+    engine = _open(url).engine
+    return ChainLabels(chain_labels(engine, question_id, run_ids), project_rubrics(engine))
 
 
 @st.cache_data(show_spinner=False, max_entries=20)
@@ -133,6 +144,14 @@ def _compared(
 
 
 @dataclasses.dataclass(frozen=True)
+class ChainLabels:
+    """Labels by run, and the snapshots of the rubrics they were given by, by project."""
+
+    by_run: dict[int, tuple[ChainLabel, ...]]
+    rubrics: dict[str, dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
 class Store:
     """The database at one revision."""
 
@@ -151,8 +170,8 @@ class Store:
         """The values that occur in runs."""
         return _run_choices(self.url, self.revision)
 
-    def question_choices(self, run_ids: tuple[int, ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-        """Kinds and hop counts that occur under these runs."""
+    def question_choices(self, run_ids: tuple[int, ...]) -> QuestionChoices:
+        """What the questions of these runs can be filtered by."""
         return _question_choices(self.url, self.revision, run_ids)
 
     def questions(self, run_ids: tuple[int, ...], where: QuestionFilter, offset: int, limit: int) -> QuestionPage:
@@ -162,6 +181,10 @@ class Store:
     def question(self, question_id: int, run_ids: tuple[int, ...]) -> QuestionView | None:
         """A question and its chain under each run."""
         return _question(self.url, self.revision, question_id, run_ids)
+
+    def chain_labels(self, question_id: int, run_ids: tuple[int, ...]) -> ChainLabels:
+        """What people said of a question's chains."""
+        return _chain_labels(self.url, self.revision, labels_revision(self.database()), question_id, run_ids)
 
     def train_points(self, run_id: int) -> tuple[TrainPointRow, ...]:
         """What a training run logged."""

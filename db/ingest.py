@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError
+from sqlalchemy.orm import InstrumentedAttribute
 
 from db.bulk import chunks, insert, insert_missing, upsert, write_tuples
 from db.clean import clean, clean_json, clean_optional, folded
@@ -254,29 +255,41 @@ class _Writer:
         rows, connection, run_id = self.rows, self.connection, self.run_id
         # In the order of the keys: rows then go to the end of their tables instead of into the middle.
         ordered = sorted((ids[key], key) for key in rows.chains)
-        new = [(number, rows.chains[key], rows.correct.get(key)) for number, key in ordered if number not in stored]
+        new = [(number, key, rows.chains[key]) for number, key in ordered if number not in stored]
         touched = RowCounts(
             chains=write_tuples(
                 connection,
                 sa.insert(Chain),
-                ((run_id, number, chain.answer, chain.stop_reason, correct) for number, chain, correct in new),
+                (
+                    (
+                        run_id,
+                        number,
+                        chain.answer,
+                        chain.stop_reason,
+                        rows.correct.get(key),
+                        len(chain.steps),
+                        rows.wrong_path.get(key),
+                    )
+                    for number, key, chain in new
+                ),
             ),
             steps=write_tuples(
                 connection,
                 sa.insert(Step),
-                ((run_id, number, *step) for number, chain, _ in new for step in chain.steps),
+                ((run_id, number, *step) for number, _, chain in new for step in chain.steps),
             ),
             scores=0,
         )
         write_tuples(
             connection,
             sa.insert(Retrieval),
-            ((run_id, number, *hit) for number, chain, _ in new for hit in chain.retrievals),
+            ((run_id, number, *hit) for number, _, chain in new for hit in chain.retrievals),
         )
         scores = write_tuples(
             connection, upsert(connection, ChainScores, ("numbers", "reasons")), self._score_rows(ordered)
         )
-        self._write_correct([(number, rows.correct[key]) for number, key in ordered if key in rows.correct], stored)
+        for column, values in ((Chain.correct, rows.correct), (Chain.wrong_path, rows.wrong_path)):
+            self._write_late(column, [(number, values[key]) for number, key in ordered if key in values], stored)
         self._write_columns(ordered)
         return dataclasses.replace(
             touched, scores=scores, points=self._write_points(), judgements=self._write_judgements(ids)
@@ -288,16 +301,18 @@ class _Writer:
                 if scores.values:
                     yield (self.run_id, number, *evaluator, _json(scores.values), _json(scores.reasons))
 
-    def _write_correct(self, latest: list[tuple[int, bool | None]], stored: set[int]) -> None:
-        """Set the em of chains that were stored before their score was."""
+    def _write_late(
+        self, column: InstrumentedAttribute[bool | None], latest: list[tuple[int, bool | None]], stored: set[int]
+    ) -> None:
+        """Set what repeats a score, of chains that were stored before their score was."""
         bound = [{"chain": number, "value": value} for number, value in latest if number in stored]
         if bound:
             value = sa.bindparam("value", type_=sa.Boolean())
             self.connection.execute(
                 sa.update(Chain)
                 .where(Chain.run_id == self.run_id, Chain.question_id == sa.bindparam("chain"))
-                .where(Chain.correct.is_distinct_from(value))
-                .values(correct=value),
+                .where(column.is_distinct_from(value))
+                .values({column: value}),
                 bound,
             )
 

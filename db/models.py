@@ -19,6 +19,9 @@ CHAIN_LEVEL = 0
 CORRECT = "em"
 """The score that decides whether a chain is right."""
 
+WRONG_PATH = "right_by_wrong_path"
+"""The score that tells right answers found by a wrong path."""
+
 
 class UtcDateTime(TypeDecorator[datetime.datetime]):
     """A moment, stored in UTC and handed out with its zone (SQLite itself forgets zones)."""
@@ -161,9 +164,10 @@ class Hop(Base):
 
 
 class Chain(Base):
-    """All steps for one question in one run. `correct` repeats the latest em score, NULL where there is none.
+    """All steps for one question in one run.
 
-    The pages filter 200,000 chains by it while the reader waits: it must be in an index together with the question.
+    `correct` repeats the latest em score and `wrong_path` that of being right by a wrong path, NULL where there is
+    none: the pages filter 200,000 chains by them while the reader waits.
     """
 
     __tablename__ = "chains"
@@ -174,6 +178,8 @@ class Chain(Base):
     answer: Mapped[str | None]
     stop_reason: Mapped[str]
     correct: Mapped[bool | None]
+    step_count: Mapped[int] = mapped_column(server_default="0")
+    wrong_path: Mapped[bool | None]
 
 
 class Step(Base):

@@ -52,6 +52,12 @@ def get_project(engine: Engine, name: str) -> ProjectRow | None:
     return found[0] if found else None
 
 
+def project_rubrics(engine: Engine) -> dict[str, dict[str, Any]]:
+    """The snapshots of the projects' rubrics, by project."""
+    with reading(engine) as connection:
+        return {row.name: row.rubric for row in connection.execute(sa.select(Project.name, Project.rubric))}
+
+
 def slots_of(engine: Engine, project_id: int, annotator: str, role: str = LABEL, limit: int = 200) -> tuple[Slot, ...]:
     """A person's slots: first those that were submitted or skipped, the latest last, then those held, in order.
 

@@ -8,20 +8,25 @@ one, the questions between the runs' first and last are scanned, and each is loo
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import aliased
 
+from db.annotation_models import Item, SlotRow
+from db.annotation_views import SUBMITTED
 from db.clean import folded
 from db.models import CHAIN_LEVEL, Chain, ChainScores, Hop, Judgement, Passage, Question, Retrieval, Run, Step
+from db.queries_annotations import is_disputed
 from db.session import reading
 from db.views import (
     ChainView,
     HopView,
     JudgementView,
     PassageView,
+    QuestionChoices,
     QuestionFilter,
     QuestionPage,
     QuestionRow,
@@ -36,15 +41,21 @@ _NO_LIMIT = 2**62
 _PAIRED = {"fixed": (False, True), "broken": (True, False), "both-right": (True, True), "both-wrong": (False, False)}
 """Whether the first and the second run are right."""
 
-_OUTCOMES = ("", "right", "wrong", "differs", *_PAIRED)
+_OUTCOMES = ("", "right", "wrong", "unscored", "differs", *_PAIRED)
+_OF_ONE = {"right": True, "wrong": False, "unscored": None}
+MARKS = ("wrong-path", "annotated", "disagreed")
+"""What a chain may be marked with, by itself or by people."""
 
 
-def question_choices(engine: Engine, run_ids: tuple[int, ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Kinds and hop counts that occur under these runs, in order; an empty kind is no choice."""
+def question_choices(engine: Engine, run_ids: tuple[int, ...]) -> QuestionChoices:
+    """Kinds and hop counts that occur under these runs, steps under the first, in order; an empty kind is no choice."""
     with reading(engine) as connection:
         conditions = _conditions(connection, run_ids, _ALL)
         rows = connection.execute(sa.select(Question.kind, Question.hop_count).distinct().where(*conditions)).all()
-    return tuple(sorted({row.kind for row in rows} - {""})), tuple(sorted({row.hop_count for row in rows}))
+        steps = sa.select(Chain.step_count).distinct().where(Chain.run_id.in_(run_ids[:1]))
+        step_counts = sorted(connection.scalars(steps))
+    kinds = sorted({row.kind for row in rows} - {""})
+    return QuestionChoices(tuple(kinds), tuple(sorted({row.hop_count for row in rows})), tuple(step_counts))
 
 
 def list_questions(
@@ -55,10 +66,12 @@ def list_questions(
     The text is looked for in question and answer, in any case.
 
     Raises:
-        ValueError: there is no such outcome.
+        ValueError: there is no such outcome or mark.
     """
     if where.outcome not in _OUTCOMES:
         raise ValueError(f"no such outcome as {where.outcome!r}: it is one of {_OUTCOMES}")
+    if not set(where.marks) <= set(MARKS):
+        raise ValueError(f"no such mark as {where.marks!r}: they are {MARKS}")
     if not run_ids:
         return QuestionPage((), 0)
     with reading(engine) as connection:
@@ -67,7 +80,7 @@ def list_questions(
             conditions = _conditions(connection, run_ids, where)
             found = sa.select(Question.id.label("question_id")).where(*conditions)
         else:
-            found = _members(run_ids, where.outcome)
+            found = _members(run_ids, where)
         # The order and the limit that limits nothing let SQLite merge what is in that order already, also to count it.
         every = found.order_by("question_id").limit(_NO_LIMIT).subquery()
         total = connection.execute(sa.select(sa.func.count()).select_from(every)).scalar_one()
@@ -134,25 +147,44 @@ def get_question(engine: Engine, question_id: int, run_ids: tuple[int, ...]) -> 
     )
 
 
-def _members(run_ids: tuple[int, ...], outcome: str) -> sa.Select[int] | sa.CompoundSelect[int]:
-    """The ids of the questions that the runs have chains for, by the chains' indexes alone."""
+def _members(run_ids: tuple[int, ...], where: QuestionFilter) -> sa.Select[int] | sa.CompoundSelect[int]:
+    """The ids of the questions that the runs have chains for, without a look at the questions."""
     runs = tuple(dict.fromkeys(run_ids))
-    if outcome in _PAIRED:
-        first, second = _PAIRED[outcome]
-        part = sa.select(Chain.question_id).where(Chain.run_id == runs[0], Chain.correct.is_(first))
-        return part.where(_answered(Chain.question_id, runs[1:2], correct=second))
-    if outcome in ("right", "wrong"):
-        runs = runs[:1]
+    outcome, own = where.outcome, _of_chain(Chain, runs[0], where)
+    if own or outcome in _PAIRED or outcome in _OF_ONE:
+        part = sa.select(Chain.question_id).where(Chain.run_id == runs[0], *own)
+        if outcome in _PAIRED:
+            first, second = _PAIRED[outcome]
+            return part.where(Chain.correct.is_(first), _answered(Chain.question_id, runs[1:2], correct=second))
+        if outcome == "differs":
+            return part.where(
+                _answered(Chain.question_id, runs, correct=True), _answered(Chain.question_id, runs, correct=False)
+            )
+        return part.where(Chain.correct.is_(_OF_ONE[outcome])) if outcome else part
     parts = []
     for run_id in runs:
         part = sa.select(Chain.question_id).where(Chain.run_id == run_id)
         if outcome == "differs":
             others = tuple(other for other in runs if other != run_id)
             part = part.where(Chain.correct.is_(True), _answered(Chain.question_id, others, correct=False))
-        elif outcome:
-            part = part.where(Chain.correct.is_(outcome == "right"))
         parts.append(part)
     return parts[0] if len(parts) == 1 else sa.union(*parts)
+
+
+def _of_chain(chain: Any, run_id: int, where: QuestionFilter) -> list[sa.ColumnElement[bool]]:
+    """What a chain of a run fulfils that passes the filters on the first run's chain."""
+    conditions: list[sa.ColumnElement[bool]] = []
+    if where.step_counts:
+        conditions.append(chain.step_count.in_(where.step_counts))
+    if "wrong-path" in where.marks:
+        conditions.append(chain.wrong_path.is_(True))
+    labelled = sa.select(Item.question_id).join(Run, Run.uid == Item.run_uid).where(Run.id == run_id)
+    if "annotated" in where.marks:
+        done = sa.select(SlotRow.item_id).where(SlotRow.item_id == Item.id, SlotRow.state == SUBMITTED)
+        conditions.append(chain.question_id.in_(labelled.where(done.exists())))
+    if "disagreed" in where.marks:
+        conditions.append(chain.question_id.in_(labelled.where(is_disputed(Item.id))))
+    return conditions
 
 
 def _conditions(
@@ -187,10 +219,21 @@ def _conditions(
         conditions.append(_answered(Question.id, run_ids[:1], correct=first))
         conditions.append(_answered(Question.id, run_ids[1:2], correct=second))
     elif where.outcome:
-        conditions.append(_answered(Question.id, run_ids[:1], correct=where.outcome == "right"))
+        conditions.append(_answered_by_first(run_ids, lambda chain: [chain.correct.is_(_OF_ONE[where.outcome])]))
     else:
         conditions.append(_answered(Question.id, run_ids))
+    if where.step_counts or where.marks:
+        conditions.append(_answered_by_first(run_ids, lambda chain: _of_chain(chain, run_ids[0], where)))
     return conditions
+
+
+def _answered_by_first(
+    run_ids: tuple[int, ...], conditions: Callable[[Any], list[sa.ColumnElement[bool]]]
+) -> sa.ColumnElement[bool]:
+    """Whether the first run has a chain for the question that fulfils these."""
+    chain = aliased(Chain)
+    found = sa.select(chain.run_id).where(chain.run_id.in_(run_ids[:1]), chain.question_id == Question.id)
+    return found.where(*conditions(chain)).exists()
 
 
 def _answered(

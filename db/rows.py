@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from db.clean import clean, clean_json, clean_optional, folded
-from db.models import CHAIN_LEVEL, CORRECT
+from db.models import CHAIN_LEVEL, CORRECT, WRONG_PATH
 from steper_core.errors import UserError
 from steper_core.records import LARGEST_SCORE, Chain, Question
 from steper_core.rundir import RunDir, RunInfo
@@ -66,7 +66,7 @@ class QuestionRows:
 
 @dataclasses.dataclass(frozen=True)
 class RunRows:
-    """Everything of one run, by the question ids of its files. `correct` is the latest em score of each chain."""
+    """Everything of one run, by the question ids of its files; `correct` and `wrong_path` as in the table of chains."""
 
     state: RunState
     questions: dict[str, QuestionRows]
@@ -74,6 +74,7 @@ class RunRows:
     chains: dict[str, ChainRows]
     scores: dict[str, dict[EvaluatorKey, ScoreRows]]
     correct: dict[str, bool | None]
+    wrong_path: dict[str, bool | None]
     points: dict[tuple[int, bool], tuple[Any, ...]]
     judgements: dict[VoteKey, tuple[Any, ...]]
     notes: tuple[str, ...]
@@ -133,6 +134,7 @@ def read_rows(path: Path, state: RunState) -> RunRows:
         chains=reader.chains,
         scores=reader.scores,
         correct=reader.correct,
+        wrong_path=reader.wrong_path,
         points=reader.points,
         judgements=reader.judgements,
         notes=(*torn, *reader.notes()),
@@ -149,6 +151,7 @@ class _Reader:
         self.chains: dict[str, ChainRows] = {}
         self.scores: dict[str, dict[EvaluatorKey, ScoreRows]] = {}
         self.correct: dict[str, bool | None] = {}
+        self.wrong_path: dict[str, bool | None] = {}
         self.points: dict[tuple[int, bool], tuple[Any, ...]] = {}
         self.judgements: dict[VoteKey, tuple[Any, ...]] = {}
         self._clean_names: set[str] = set()
@@ -162,9 +165,10 @@ class _Reader:
                 stored[evaluator] = ScoreRows(line.values, {key: clean(why) for key, why in line.reasons.items()})
             else:
                 _merge(stored.setdefault(evaluator, ScoreRows({}, {})), line)
-            if CORRECT in line.values.get(CHAIN_LEVEL, ()):
-                value = stored[evaluator].values[CHAIN_LEVEL][CORRECT]
-                self.correct[line.question_id] = None if value is None else value == 1
+            for name, found in ((CORRECT, self.correct), (WRONG_PATH, self.wrong_path)):
+                if name in line.values.get(CHAIN_LEVEL, ()):
+                    value = stored[evaluator].values[CHAIN_LEVEL][name]
+                    found[line.question_id] = None if value is None else value == 1
 
     def _is_clean(self, line: ChainScores) -> bool:
         """Whether a line can be stored as it is; nearly all can, and looking at each value takes longest."""

@@ -81,13 +81,26 @@ class QuestionFilter:
     """Which questions of some runs to list.
 
     `outcome` by em: "", "right", "wrong" (of the first run), "differs" (right under one run and wrong under another),
-    or of the first run and then the second: "fixed", "broken", "both-right", "both-wrong".
+    "unscored" (of the first run), or of the first run and then the second: "fixed", "broken", "both-right",
+    "both-wrong". `step_counts` and `marks` are of the first run's chain: "wrong-path" (right by a wrong path),
+    "annotated" (a person submitted labels of it), "disagreed" (people differ on one of its verdicts, undecided).
     """
 
     outcome: str = ""
     kinds: tuple[str, ...] = ()
     hop_counts: tuple[int, ...] = ()
+    step_counts: tuple[int, ...] = ()
+    marks: tuple[str, ...] = ()
     text: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class QuestionChoices:
+    """What the questions of some runs can be filtered by; the counts of steps are those of the first run."""
+
+    kinds: tuple[str, ...] = ()
+    hop_counts: tuple[int, ...] = ()
+    step_counts: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

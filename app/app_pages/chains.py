@@ -20,16 +20,24 @@ from app.views.question_list import SEARCH_LABEL, show_questions
 from app.views.run_choice import choose_runs, offer_newest
 from app.views.widgets import choose_many, choose_one, search, turn_pages
 from db.queries import QuestionFilter, QuestionPage, RunRow
+from db.queries_questions import MARKS
 
 _OUTCOMES = {
     "": "all",
     "right": "right",
     "wrong": "wrong",
+    "unscored": "unscored",
     "differs": "differs",
     "fixed": f"fixed {WRONG}{RIGHT}",
     "broken": f"broken {RIGHT}{WRONG}",
     "both-right": f"both {RIGHT}",
     "both-wrong": f"both {WRONG}",
+}
+
+_MARKS = {
+    "wrong-path": "right by a wrong path",
+    "annotated": "labelled by people",
+    "disagreed": "in dispute among people",
 }
 
 
@@ -68,7 +76,7 @@ def _readable(store: Store) -> dict[str, RunRow]:
 
 
 def _filters(store: Store, state: ChainsState, runs: list[RunRow]) -> None:
-    kinds, hop_counts = store.question_choices(tuple(run.id for run in runs))
+    choices = store.question_choices(tuple(run.id for run in runs))
     choose_one(
         "Answers of run A, and from A to B" if len(runs) > 1 else "Answers",
         ["", *_outcomes(runs)],
@@ -77,9 +85,30 @@ def _filters(store: Store, state: ChainsState, runs: list[RunRow]) -> None:
         key="chains_outcome",
         name=lambda outcome: _OUTCOMES[outcome],
     )
-    choose_many("Kind", kinds, state.kinds, _filter("kinds"), key="chains_kinds", width=140)
-    choose_many("Hops", hop_counts, state.hop_counts, _filter("hop_counts"), key="chains_hops", width=110)
     search(SEARCH_LABEL, state.text, _filter("text"), key="chains_text", width=190)
+    set_now = sum(map(len, (state.kinds, state.hop_counts, state.step_counts, state.marks)))
+    label = f"More filters ({set_now})" if set_now else "More filters"
+    with st.popover(label, icon=":material/filter_list:", key="chains_more"):
+        choose_many("Kind", choices.kinds, state.kinds, _filter("kinds"), key="chains_kinds", width=260)
+        choose_many("Hops", choices.hop_counts, state.hop_counts, _filter("hop_counts"), key="chains_hops", width=260)
+        of_first = " of run A" if len(runs) > 1 else ""
+        choose_many(
+            f"Steps taken{of_first}",
+            choices.step_counts,
+            state.step_counts,
+            _filter("step_counts"),
+            key="chains_steps",
+            width=260,
+        )
+        choose_many(
+            f"Chains{of_first} that are",
+            MARKS,
+            state.marks,
+            _filter("marks"),
+            key="chains_marks",
+            name=lambda mark: _MARKS[mark],
+            width=260,
+        )
 
 
 def _outcomes(runs: list[RunRow]) -> tuple[str, ...]:
@@ -94,7 +123,9 @@ def _outcome(state: ChainsState, runs: list[RunRow]) -> str:
 def _found(store: Store, state: ChainsState, runs: list[RunRow]) -> tuple[QuestionPage, int]:
     """The page of questions that the URL names, or the last one where it names one too far."""
     ids = tuple(run.id for run in runs)
-    where = QuestionFilter(_outcome(state, runs), state.kinds, state.hop_counts, state.text)
+    where = QuestionFilter(
+        _outcome(state, runs), state.kinds, state.hop_counts, state.step_counts, state.marks, state.text
+    )
     found = store.questions(ids, where, (state.page - 1) * PAGE_SIZE, PAGE_SIZE)
     last = pages(found.total)
     if state.page <= last:
@@ -111,7 +142,8 @@ def _question(state: ChainsState, found: QuestionPage) -> int | None:
 def _show_question(store: Store, state: ChainsState, question: int | None, runs: list[RunRow]) -> None:
     view = store.question(question, tuple(run.id for run in runs)) if question is not None else None
     if view is not None:
-        show_chains(view, runs, gold=state.gold)
+        labels = store.chain_labels(view.id, tuple(run.id for run in runs))
+        show_chains(view, runs, gold=state.gold, labels=labels, step=state.step)
     elif state.question:
         show_unknown_question(state.question)
 
@@ -122,7 +154,7 @@ def _filter(field: str) -> Any:
 
 def _restart(**changes: Any) -> None:
     """Change what is listed: its first page and first question, unless the change names them."""
-    write(dataclasses.replace(read(ChainsState), **{"page": 1, "question": "", **changes}))
+    write(dataclasses.replace(read(ChainsState), **{"page": 1, "question": "", "step": None, **changes}))
 
 
 def _change(**changes: Any) -> None:
@@ -133,7 +165,7 @@ def _handle(event: Event) -> None:
     kind, value = event
     state = read(ChainsState)
     if kind == "open":
-        _change(question=str(value))
+        _change(question=str(value), step=None)
     elif kind == "gold":
         _change(gold=not state.gold)
     elif kind in ("turn", "run"):
@@ -157,7 +189,7 @@ def _turn(store: Store, state: ChainsState, runs: list[RunRow], direction: int) 
     _, page = _found(store, state, runs)
     found, page = _found(store, dataclasses.replace(state, page=max(1, page + direction)), runs)
     if found.rows:
-        _change(page=page, question=str(found.rows[0 if direction > 0 else -1].id))
+        _change(page=page, question=str(found.rows[0 if direction > 0 else -1].id), step=None)
 
 
 show()

@@ -17,6 +17,7 @@ from app.formats import duration
 from app.plain import one_line, plain
 from app.store import Store
 from app.tokens import ABILITIES, ABILITY_COLOURS, ABILITY_INKS, RIGHT, UNSCORED, WRONG
+from app.views.chain import asked_with, read_by
 from app.views.grounded import segments
 from app.views.label_words import label_chip, readable, rubric_data
 from db.annotation_slots import adjudicate, hand_out
@@ -139,11 +140,6 @@ def _item(store: Store, desk: Desk, slot: Slot) -> dict[str, Any] | None:
 
 def _step(step: StepView, chain: ChainView, view: QuestionView, *, gold: bool) -> dict[str, Any]:
     rationale = plain(step.rationale[:_LONGEST_TEXT])
-    before = next((each.rationale for each in chain.steps if each.number == step.number - 1), view.text)
-    same = step.query.strip() == before.strip()
-    asked = (
-        ("searched with the question" if step.number == 1 else "searched with the line before") if same else "searched"
-    )
     return {
         "number": step.number,
         "ability": {
@@ -152,11 +148,10 @@ def _step(step: StepView, chain: ChainView, view: QuestionView, *, gold: bool) -
             "colour": ABILITY_COLOURS.get(step.ability, "#7F7F7F"),
             "ink": ABILITY_INKS.get(step.ability, "#000000"),
         },
-        "asked": asked,
-        "query": "" if same else plain(step.query[:_LONGEST_TEXT]),
+        **asked_with(step, chain, view.text),
         "passages": [_passage(passage, gold=gold) for passage in step.passages],
         "rationale": rationale,
-        "segments": segments(rationale, _read_by(chain, step.number), view.text),
+        "segments": segments(rationale, read_by(chain, step.number), view.text),
     }
 
 
@@ -166,10 +161,6 @@ def _passage(passage: PassageView, *, gold: bool) -> dict[str, Any]:
         "text": plain(passage.text[:_LONGEST_TEXT]),
         "gold": passage.gold and gold,
     }
-
-
-def _read_by(chain: ChainView, number: int) -> list[PassageView]:
-    return [passage for step in chain.steps if step.number <= number for passage in step.passages]
 
 
 def _revealed(row: ItemRow, view: QuestionView, chain: ChainView, run: RunRow | None) -> dict[str, Any]:

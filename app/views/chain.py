@@ -7,6 +7,7 @@ from typing import Any
 
 from app.formats import duration, number
 from app.plain import one_line, plain
+from app.store import ChainLabels
 from app.tokens import (
     ABILITIES,
     ABILITY_COLOURS,
@@ -23,24 +24,41 @@ from app.views.aligned import Layout, Place, lay_out
 from app.views.component import Component
 from app.views.grounded import segments
 from app.views.judged import judged
+from app.views.labelled import labelled
 from app.views.scores import score_lists
 from db.queries import ChainView, HopView, PassageView, QuestionView, RunRow, StepView
 from evaluators.path import first_wrong_step
 
 _CHAIN = Component("chain")
+_NO_LABELS = ChainLabels({}, {})
 _TITLE = 160
 _TONES = {RIGHT: "good", WRONG: "bad", UNSCORED: "grey"}
 
 
-def show_chains(view: QuestionView, runs: Sequence[RunRow], *, gold: bool) -> None:
-    """Draw a question and its chains; without `gold`, nothing of the gold answer and evidence."""
-    _CHAIN.draw(chain_data(view, runs, gold=gold), key="chain")
+def show_chains(
+    view: QuestionView,
+    runs: Sequence[RunRow],
+    *,
+    gold: bool,
+    labels: ChainLabels = _NO_LABELS,
+    step: int | None = None,
+) -> None:
+    """Draw a question and its chains; without `gold`, nothing of the gold answer and evidence. `step` is pointed at."""
+    _CHAIN.draw(chain_data(view, runs, gold=gold, labels=labels, step=step), key="chain")
 
 
-def chain_data(view: QuestionView, runs: Sequence[RunRow], *, gold: bool) -> dict[str, Any]:
+def chain_data(
+    view: QuestionView,
+    runs: Sequence[RunRow],
+    *,
+    gold: bool,
+    labels: ChainLabels = _NO_LABELS,
+    step: int | None = None,
+) -> dict[str, Any]:
     """What the component draws."""
     return {
         "id": view.id,
+        "step": step,
         "gold": gold,
         "question": {
             "text": plain(view.text),
@@ -52,7 +70,7 @@ def chain_data(view: QuestionView, runs: Sequence[RunRow], *, gold: bool) -> dic
         "runs": [chosen_run(position, one_line(run.name)) for position, run in enumerate(runs)],
         "hops": [_hop(position, hop, view.chains) for position, hop in enumerate(view.hops)] if gold else [],
         "chains": [
-            None if chain is None else _chain(chain, layout, view.text, gold=gold)
+            None if chain is None else _chain(chain, layout, view.text, labels, gold=gold)
             for chain, layout in zip(view.chains, lay_out(view), strict=True)
         ],
     }
@@ -89,7 +107,8 @@ def _reached(position: int, hop: HopView, chain: ChainView | None) -> dict[str, 
     return {**run, "text": f"{RIGHT} step {step}", "tone": "good", "hint": f"step {step} retrieved this passage"}
 
 
-def _chain(chain: ChainView, layout: Layout, question: str, *, gold: bool) -> dict[str, Any]:
+def _chain(chain: ChainView, layout: Layout, question: str, labels: ChainLabels, *, gold: bool) -> dict[str, Any]:
+    said = labels.by_run.get(chain.run_id, ())
     flagged = first_wrong_step({step.number: _sub_answer(step) for step in chain.steps})
     em = next((score.value for score in chain.scores if score.name == "em"), None)
     glyph = score_glyph(em) or UNSCORED
@@ -104,17 +123,30 @@ def _chain(chain: ChainView, layout: Layout, question: str, *, gold: bool) -> di
         "cost": f"{stop} · {cost}",
         **score_lists(chain.scores),
         "judged": judged(chain.judgements, 0),
+        "labelled": labelled(said, labels.rubrics, 0),
         "gaps": list(layout.gaps),
         "steps": [
             _step(step, step.number == flagged, gold=gold)
             | _place(layout.places[step.number])
+            | asked_with(step, chain, question)
             | {
                 "segments": segments(plain(step.rationale), read_by(chain, step.number), question),
                 "judged": judged(chain.judgements, step.number),
+                "labelled": labelled(said, labels.rubrics, step.number),
             }
             for step in chain.steps
         ],
     }
+
+
+def asked_with(step: StepView, chain: ChainView, question: str) -> dict[str, str]:
+    """Why the step searched with what it did, and the query itself where that does not tell it already."""
+    before = next((each.rationale for each in chain.steps if each.number == step.number - 1), None)
+    if step.query.strip() == question.strip():
+        return {"asked": "searched with the question", "query": ""}
+    if before is not None and step.query.strip() == before.strip():
+        return {"asked": "searched with the line before", "query": ""}
+    return {"asked": "searched with" if step.query.strip() else "", "query": plain(step.query)}
 
 
 def read_by(chain: ChainView, number: int) -> list[PassageView]:
@@ -139,7 +171,6 @@ def _step(step: StepView, flagged: bool, *, gold: bool) -> dict[str, Any]:
             "colour": ABILITY_COLOURS.get(step.ability, "#7F7F7F"),
             "ink": ABILITY_INKS.get(step.ability, "#000000"),
         },
-        "query": plain(step.query),
         "passages": [_passage(passage, gold=gold) for passage in step.passages],
         "rationale": plain(step.rationale),
         **score_lists(step.scores, STEP_SCORES, of_step=True),
@@ -156,6 +187,7 @@ def _passage(passage: PassageView, *, gold: bool) -> dict[str, Any]:
     # A title too long for its line comes again, whole, with the text.
     text = passage.text if len(passage.title) <= _TITLE else f"{passage.title}\n\n{passage.text}"
     return {
+        "id": passage.id,
         "title": one_line(passage.title, _TITLE) or "(no title)",
         "text": plain(text),
         "score": f"{passage.score:.2f}",

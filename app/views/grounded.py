@@ -15,7 +15,7 @@ _TITLE = 80
 
 
 def segments(rationale: str, passages: Sequence[PassageView], question: str) -> list[dict[str, Any]]:
-    """The rationale in pieces with the tone of each: in a passage, in the question, a name in neither, or nothing.
+    """The rationale in pieces with their tones: in a passage (named by its id), in the question, a name in neither.
 
     Pieces and not positions: what counts as one character differs between here and a browser.
     """
@@ -27,15 +27,21 @@ def segments(rationale: str, passages: Sequence[PassageView], question: str) -> 
         tone, hint = _tone(word, titles)
         if not tone:
             continue
-        if pieces and word.start == end + 1 and pieces[-1]["hint"] == hint and rationale[end] == " ":
+        passage = word.passage_id or ""
+        same = pieces and (pieces[-1]["passage"], pieces[-1]["hint"]) == (passage, hint)
+        if same and word.start == end + 1 and rationale[end] == " ":
             pieces[-1]["text"] += rationale[end : word.end]
         else:
-            pieces += [{"text": rationale[end : word.start], "tone": "", "hint": ""}] if word.start > end else []
-            pieces.append({"text": rationale[word.start : word.end], "tone": tone, "hint": hint})
+            pieces += [_piece(rationale[end : word.start])] if word.start > end else []
+            pieces.append(_piece(rationale[word.start : word.end], tone, hint, passage))
         end = word.end
     if end < len(rationale):
-        pieces.append({"text": rationale[end:], "tone": "", "hint": ""})
+        pieces.append(_piece(rationale[end:]))
     return pieces
+
+
+def _piece(text: str, tone: str = "", hint: str = "", passage: str = "") -> dict[str, Any]:
+    return {"text": text, "tone": tone, "hint": hint, "passage": passage}
 
 
 def _tone(word: GroundedWord, titles: dict[str, str]) -> tuple[str, str]:

@@ -10,11 +10,15 @@ from app.plain import one_line, plain
 from db.queries import JudgementView
 
 _NAME = 60
+_MOST = 30
+"""Votes on one thing, and tags of one vote, that are shown."""
 
 
 def judged(judgements: Iterable[JudgementView], step: int) -> list[dict[str, Any]]:
     """The votes on one step (0: on the whole chain)."""
-    return [_vote(vote) for vote in judgements if vote.number == step]
+    own = [vote for vote in judgements if vote.number == step]
+    shown = [_vote(vote) for vote in own[:_MOST]]
+    return [*shown, _rest(len(own) - _MOST)] if len(own) > _MOST else shown
 
 
 def _vote(vote: JudgementView) -> dict[str, Any]:
@@ -27,7 +31,12 @@ def _vote(vote: JudgementView) -> dict[str, Any]:
             {"name": one_line(name.replace("_", " "), _NAME), "value": number(value, 2)}
             for name, value in vote.verdicts.items()
         ],
-        "tags": [one_line(tag, _NAME) for tag in vote.tags],
+        "tags": [one_line(tag, _NAME) for tag in vote.tags[:_MOST]],
         "explanation": plain(vote.explanation),
         "unscored": plain(vote.unscored or ""),
     }
+
+
+def _rest(count: int) -> dict[str, Any]:
+    about = f"and {count:,} votes more"
+    return {"about": about, "verdicts": [], "tags": [], "explanation": "", "unscored": ""}

@@ -18,6 +18,7 @@ from db.queries import (
     FigureRow,
     HopView,
     PassageView,
+    QuestionChoices,
     QuestionFilter,
     QuestionPage,
     QuestionRow,
@@ -145,7 +146,10 @@ def database(monkeypatch: pytest.MonkeyPatch) -> FakeDatabase:
     for name in ("list_runs", "run_choices", "list_questions", "get_question"):
         monkeypatch.setattr(f"db.queries.{name}", getattr(fake, name))
     monkeypatch.setattr("db.queries.revision", lambda _engine: 1)
-    monkeypatch.setattr("db.queries.question_choices", lambda _engine, _ids: (("bridge",), (2, 3)))
+    monkeypatch.setattr("db.queries.question_choices", lambda _engine, _ids: QuestionChoices(("bridge",), (2, 3), (3,)))
+    monkeypatch.setattr("app.store.labels_revision", lambda _engine: 1)
+    monkeypatch.setattr("app.store.chain_labels", lambda _engine, _question, _ids: {})
+    monkeypatch.setattr("app.store.project_rubrics", lambda _engine: {})
     monkeypatch.setattr("db.queries.train_points", lambda _engine, _id: fake.points)
     return fake
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from app.views.aligned import lay_out
-from app.views.chain import chain_data
+from app.views.chain import asked_with, chain_data
 from app.views.grounded import segments
 from app.views.judged import judged
+from app.views.labelled import labelled
 from app.views.scores import score_lists
+from db.annotation_views import ChainLabel
 from db.queries import ChainView, JudgementView, PassageView, QuestionView, RunRow, ScoreView, StepView
+from evaluators.label_rubric import load_label_rubric
 
 MakeRun = Callable[..., RunRow]
 MakeQuestion = Callable[..., QuestionView]
@@ -134,3 +138,54 @@ def test_a_missing_chain_leaves_the_other_as_it_is(make_question: MakeQuestion) 
     empty, whole = lay_out(dataclasses.replace(view, chains=(None, view.chains[0])))
     assert empty.places == {}
     assert [place.row for place in whole.places.values()] == [0, 1]
+
+
+def test_a_tinted_word_names_its_passage() -> None:
+    named = {piece["text"]: piece["passage"] for piece in segments("Ada Lund in Oslo.", [PASSAGE], "")}
+    assert named == {"Ada Lund": "p1", " in ": "", "Oslo": "", ".": ""}
+
+
+@pytest.mark.parametrize(
+    ("number", "query", "expected"),
+    [
+        (1, "Who made it? ", {"asked": "searched with the question", "query": ""}),
+        (2, "line 1", {"asked": "searched with the line before", "query": ""}),
+        (2, "another", {"asked": "searched with", "query": "another"}),
+        (1, " ", {"asked": "", "query": " "}),
+    ],
+)
+def test_why_a_step_searched(number: int, query: str, expected: dict[str, str]) -> None:
+    steps = tuple(StepView(each, "expansion", "query", f"line {each}", (), 1, 1, 0.1, ()) for each in (1, 2))
+    chain = ChainView(1, "x", "answered", steps, ())
+    asked = dataclasses.replace(steps[number - 1], query=query)
+    assert asked_with(asked, chain, "Who made it?") == expected
+
+
+def given(field: str, value: Any, number: int = 2, role: str = "label", project: str = "p") -> ChainLabel:
+    at = datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC)
+    return ChainLabel(project, "ann\u202e", role, number, field, value, at)
+
+
+def test_labels_stand_with_their_step_one_entry_a_person() -> None:
+    rubrics = {"p": load_label_rubric("steps").model_dump(mode="json")}
+    labels = [
+        given("rating", -1.0),
+        given("tags", ("wrong_entity",)),
+        given("comment", "\x07no"),
+        given("rating", 1.0, role="adjudicate"),
+        given("verdict", 0.5, number=0),
+        given("rating", 1.0, project="deleted meanwhile"),
+    ]
+    first, decided = labelled(labels, rubrics, 2)
+    assert (first["who"], first["decided"], decided["decided"]) == ("ann[U+202E]", False, True)
+    assert first["labels"] == [{"name": "bad", "glyph": "✗", "tone": "bad", "title": "rating"}]
+    assert (first["tags"], first["comment"]) == (["wrong entity"], "[U+0007]no")
+    assert [label["name"] for label in labelled(labels, rubrics, 0)[0]["labels"]] == ["partly"]
+    assert labelled(labels, rubrics, 1) == []
+
+
+def test_a_judge_who_never_ends_is_cut_and_the_rest_counted() -> None:
+    votes = [vote(1, vote=number, tags=("t",) * 50) for number in range(1, 3001)]
+    shown = judged(votes, 1)
+    assert len(shown) == 31 and shown[-1]["about"] == "and 2,970 votes more"
+    assert len(shown[0]["tags"]) == 30

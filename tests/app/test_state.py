@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.state import ChainsState, RunsState, TrainingState, find_runs, neighbour, pages, run_tokens
+from app.state import AnnotateState, ChainsState, RunsState, TrainingState, find_runs, neighbour, pages, run_tokens
 from db.queries import RunRow
 
 NAMES = [
@@ -37,7 +37,11 @@ def test_an_empty_url_is_the_first_page_of_everything() -> None:
 
 def test_a_state_survives_its_url() -> None:
     runs = RunsState(("train",), ("steper",), ("m",), ("worlds",), ("failed",), "abc", "-em", 3, ("a", "b"), "c")
-    chains = ChainsState(("a", "b"), "17", "differs", ("bridge",), (2, 4), "who", 2, False)
+    chains = ChainsState(
+        ("a", "b"), "17", "differs", ("bridge",), (2, 4), (3,), ("annotated", "wrong-path"), "who", 2, False, 4
+    )
+    annotate = AnnotateState("a project", "ann", "disagreements", 7, 0, 3)
+    assert AnnotateState.parse(annotate.params()) == annotate
     assert RunsState.parse(runs.params()) == runs
     assert ChainsState.parse(chains.params()) == chains
     assert TrainingState.parse(TrainingState(("a",)).params()) == TrainingState(("a",))

@@ -32,11 +32,13 @@ from db.queries_annotations import (
     progress,
     slots_of,
 )
+from db.queries_questions import list_questions
 from db.queries_runs import list_runs, revision
 from db.session import open_database, writing
+from db.views import QuestionFilter
 from steper_core.errors import UserError
 
-from .samples import RunMaker, contents, make_chain, make_question
+from .samples import RunMaker, contents, make_chain, make_question, make_score
 
 NOW = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.UTC)
 Order = Callable[..., int]
@@ -396,3 +398,33 @@ def test_what_was_exported_comes_back_with_authors_times_and_order(engine: sa.En
     before = contents(engine)
     assert restore(engine, again, moved, back) == Restored(0, 0)
     assert contents(engine) == before
+
+
+def test_questions_are_found_by_what_people_said_and_by_their_path(
+    engine: sa.Engine, order: Order, make_run: RunMaker
+) -> None:
+    project = order(count=3, overlap=2)
+    (run,) = list_runs(engine)
+    for person, value in (("ann", 1.0), ("bob", -1.0)):
+        hand_out(engine, project, person)
+        finish(engine, project, person, 1, 1, 1)
+        finish(engine, project, person, 2, 1, value)
+
+    def found(**where: Any) -> list[str]:
+        return [row.key for row in list_questions(engine, (run.id,), QuestionFilter(**where)).rows]
+
+    assert found(marks=("annotated",)) == ["q00", "q01"]
+    assert found(marks=("annotated", "disagreed")) == found(marks=("disagreed",)) == ["q01"]
+    assert found(marks=("annotated",), text="q00") == ["q00"]
+    adjudicate(engine, project, "eve", 2)
+    record(engine, project, "eve", [Change("d", 2, 0, "submit", None)], role="adjudicate")
+    assert found(marks=("disagreed",)) == []
+    assert found(marks=("wrong-path",)) == []
+    # A score that comes after its chain.
+    late = make_run(
+        scores=[make_score("q03", 1.0, "right_by_wrong_path"), make_score("q04", 0.0, "right_by_wrong_path")]
+    )
+    ingest(engine, late.path)
+    assert found(marks=("wrong-path",)) == ["q03"]
+    with pytest.raises(ValueError, match="no such mark"):
+        found(marks=("nice",))

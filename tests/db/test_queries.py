@@ -17,6 +17,7 @@ from db.queries import (
     ChainView,
     HopView,
     PassageView,
+    QuestionChoices,
     QuestionFilter,
     QuestionPage,
     QuestionRow,
@@ -106,6 +107,14 @@ def test_questions_of_runs_with_their_outcomes(engine: sa.Engine, two_runs: tupl
         (QuestionFilter(outcome="right"), ["b"]),
         (QuestionFilter(outcome="wrong"), ["c"]),
         (QuestionFilter(outcome="differs"), ["b"]),
+        (QuestionFilter(outcome="unscored"), ["p"]),
+        (QuestionFilter(outcome="unscored", text="beta"), []),
+        (QuestionFilter(step_counts=(2,)), ["b", "c", "p"]),
+        (QuestionFilter(step_counts=(3,)), []),
+        (QuestionFilter(step_counts=(2,), outcome="differs", kinds=("bridge",)), ["b"]),
+        (QuestionFilter(step_counts=(2,), outcome="differs"), ["b"]),
+        (QuestionFilter(step_counts=(2,), outcome="broken"), ["b"]),
+        (QuestionFilter(step_counts=(2,), outcome="both-wrong", hop_counts=(3,)), ["c"]),
         (QuestionFilter(kinds=("comparison",)), ["c"]),
         (QuestionFilter(kinds=("comparison", "")), ["c", "p"]),
         (QuestionFilter(hop_counts=(2,)), ["b", "z"]),
@@ -187,11 +196,11 @@ def test_outcomes_agree_with_a_table_worked_out_in_python(
 
 def test_choices_of_questions(engine: sa.Engine, two_runs: tuple[int, int]) -> None:
     first, second = two_runs
-    assert question_choices(engine, two_runs) == (("bridge", "comparison"), (0, 2, 3))
-    assert question_choices(engine, (second,)) == (("bridge", "comparison"), (2, 3))
-    assert question_choices(engine, (first, 99)) == (("bridge", "comparison"), (0, 2, 3))
-    assert question_choices(engine, (99,)) == ((), ())
-    assert question_choices(engine, ()) == ((), ())
+    assert question_choices(engine, two_runs) == QuestionChoices(("bridge", "comparison"), (0, 2, 3), (2,))
+    assert question_choices(engine, (second,)) == QuestionChoices(("bridge", "comparison"), (2, 3), (2,))
+    assert question_choices(engine, (first, 99)) == QuestionChoices(("bridge", "comparison"), (0, 2, 3), (2,))
+    assert question_choices(engine, (99,)) == QuestionChoices()
+    assert question_choices(engine, ()) == QuestionChoices()
 
 
 def test_a_question_with_its_chains(engine: sa.Engine, make_run: RunMaker) -> None:
@@ -303,7 +312,7 @@ def test_the_database_itself_cascades(engine: sa.Engine, two_runs: tuple[int, in
 
 def test_facts(engine: sa.Engine, two_runs: tuple[int, int]) -> None:
     facts = database_facts(engine)
-    assert facts == DatabaseFacts(url=describe(engine.url), schema="0003", revision=2, rows=facts.rows, size=facts.size)
+    assert facts == DatabaseFacts(url=describe(engine.url), schema="0004", revision=2, rows=facts.rows, size=facts.size)
     assert facts.rows["runs"] == len(two_runs)
     assert (facts.size is None) is (engine.dialect.name != "sqlite")
     assert facts.size is None or facts.size > 10_000

@@ -1,4 +1,6 @@
 let shown = null;
+let pointed = null;
+let pointedAt = null;
 
 // Numbers stay with their units when a line is full.
 const unbroken = (value) =>
@@ -17,7 +19,7 @@ const score = (item) =>
 const passage = (item, id) =>
   h(
     "li",
-    {},
+    { "data-passage": item.id },
     h(
       "details",
       {},
@@ -40,7 +42,11 @@ const rationale = (item, id) =>
     : h(
         "span",
         { class: "data", dir: "auto" },
-        item.segments.map((piece) => h("span", { class: piece.tone, title: piece.hint || null }, piece.text)),
+        item.segments.map((piece) =>
+          piece.passage
+            ? h("span", { class: piece.tone, title: `${piece.hint}; click to read it`, tabindex: "0", role: "button", "data-in": piece.passage }, piece.text)
+            : h("span", { class: piece.tone, title: piece.hint || null }, piece.text),
+        ),
       );
 
 const more = (scores) =>
@@ -67,12 +73,57 @@ const votes = (items, id) =>
     h("ul", { class: "votes" }, items.map((item, index) => vote(item, `${id}-${index}`))),
   );
 
+const person = (item, id) =>
+  h(
+    "li",
+    {},
+    text(item.who, "grey"),
+    item.decided && h("span", { class: "warn" }, "decided"),
+    item.labels.map((label) =>
+      h("span", { class: `verdict ${label.tone}`, title: label.title }, h("span", { "aria-hidden": "true" }, label.glyph), " ", text(label.name)),
+    ),
+    item.tags.map((tag) => text(tag, "tag")),
+    h("a", { href: item.href, class: "grey" }, item.project),
+    item.comment && h("div", {}, folded(item.comment, 220, `person-${id}`)),
+  );
+
+const people = (items, id) =>
+  items.length > 0 && h("ul", { class: "votes people", "aria-label": "Labels of people" }, items.map((item, index) => person(item, `${id}-${index}`)));
+
+// A tinted word and the passage it comes from point at each other; a click unfolds the passage.
+const tie = (article) => {
+  const of = (target) => target.closest?.("[data-in], [data-passage]");
+  const light = (id, lit) => {
+    for (const each of article.querySelectorAll(`[data-in="${CSS.escape(id)}"], [data-passage="${CSS.escape(id)}"]`)) each.classList.toggle("lit", lit);
+  };
+  const lighting = (lit) => (event) => {
+    const found = of(event.target);
+    if (found) light(found.dataset.in ?? found.dataset.passage, lit);
+  };
+  for (const kind of ["mouseover", "focusin"]) article.addEventListener(kind, lighting(true));
+  for (const kind of ["mouseout", "focusout"]) article.addEventListener(kind, lighting(false));
+  const unfold = (target) => {
+    const item = article.querySelector(`[data-passage="${CSS.escape(target.dataset.in)}"]`);
+    const details = item?.querySelector("details");
+    if (!details) return;
+    details.open = true;
+    item.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  };
+  article.addEventListener("click", (event) => event.target.dataset?.in && unfold(event.target));
+  article.addEventListener("keydown", (event) => {
+    if ((event.key !== "Enter" && event.key !== " ") || !event.target.dataset?.in) return;
+    event.preventDefault();
+    unfold(event.target);
+  });
+  return article;
+};
+
 const gap = (row) => h("div", { class: "gap", vars: { "grid-row": String(row) } }, "no such step");
 
 const step = (item, row, id) =>
   h(
     "section",
-    { class: `step ${item.flag ? "flagged" : ""}`, vars: { "grid-row": String(row) }, "aria-label": `Step ${item.number}` },
+    { class: `step ${item.flag ? "flagged" : ""} ${item.number === pointed ? "pointed" : ""}`, "data-step": String(item.number), vars: { "grid-row": String(row) }, "aria-label": `Step ${item.number}` },
     h(
       "div",
       { class: "top" },
@@ -87,12 +138,13 @@ const step = (item, row, id) =>
       item.parted && h("span", { class: "mark warn", title: "From here on the two chains have read different passages" }, "≠ evidence parts"),
       h("span", { class: "cost grey num" }, unbroken(item.cost)),
     ),
-    item.query && h("div", { class: "query" }, h("span", { class: "label" }, "query"), folded(item.query, 220, `query-${id}`, "grey")),
+    item.asked && h("div", { class: "query" }, h("span", { class: "label" }, item.asked), item.query && folded(item.query, 220, `query-${id}`, "grey")),
     item.passages.length > 0 &&
       h("ul", { class: "passages" }, item.passages.map((hit, index) => passage(hit, `${id}-${index}`))),
     h("div", { class: "rationale" }, rationale(item, id)),
     item.scores.length > 0 && h("div", { class: "scores" }, item.scores.map(score)),
     more(item.more),
+    people(item.labelled, id),
     votes(item.judged, id),
   );
 
@@ -115,6 +167,7 @@ const chain = (run, item, index, id) =>
         h("div", { class: "cost grey num" }, unbroken(item.cost)),
         item.scores.length > 0 && h("div", { class: "scores" }, item.scores.map(score)),
         more(item.more),
+        people(item.labelled, id),
         votes(item.judged, id),
       ],
     ),
@@ -144,6 +197,7 @@ const hop = (item) =>
 export default ({ data, parentElement }) => {
   const { question } = data;
   if (shown !== data.id) unfolded.clear();
+  pointed = data.step;
   const root = draw(
     parentElement,
     h(
@@ -168,11 +222,14 @@ export default ({ data, parentElement }) => {
       h(
         "div",
         { class: "chains", vars: { "--runs": String(data.runs.length) } },
-        data.runs.map((run, index) => chain(run, data.chains[index], index, `${data.id}-${index}`)),
+        data.runs.map((run, index) => tie(chain(run, data.chains[index], index, `${data.id}-${index}`))),
       ),
     ),
   );
   // A chain read to its end leaves the page scrolled down; the next question starts at its top.
   if (shown !== null && shown !== data.id && root.getBoundingClientRect().top < 0) root.scrollIntoView({ block: "start" });
   shown = data.id;
+  // A link may name a step: it is brought into view once, not at every update.
+  if (data.step !== null && pointedAt !== `${data.id}-${data.step}`) root.querySelector(".pointed")?.scrollIntoView({ block: "center" });
+  pointedAt = data.step === null ? null : `${data.id}-${data.step}`;
 };
