@@ -16,16 +16,15 @@ Params = Mapping[str, Sequence[str]]
 OUTCOMES: tuple[str, ...] = (
     "right",
     "wrong",
-    "unscored",
     "differs",
     "fixed",
     "broken",
     "both-right",
     "both-wrong",
 )
-"""What a question may have become; all but the first three are of two runs or more."""
+"""What a question may have become; all but the first two are of two runs or more."""
 
-OUTCOMES_OF_ONE = OUTCOMES[:3]
+OUTCOMES_OF_ONE = OUTCOMES[:2]
 """What it may have become under a single run."""
 
 PAGE_SIZE = 20

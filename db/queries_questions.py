@@ -41,9 +41,9 @@ _NO_LIMIT = 2**62
 _PAIRED = {"fixed": (False, True), "broken": (True, False), "both-right": (True, True), "both-wrong": (False, False)}
 """Whether the first and the second run are right."""
 
-_OUTCOMES = ("", "right", "wrong", "unscored", "differs", *_PAIRED)
-_OF_ONE = {"right": True, "wrong": False, "unscored": None}
-MARKS = ("wrong-path", "annotated", "disagreed")
+_OF_ONE = {"right": True, "wrong": False}
+_OUTCOMES = ("", *_OF_ONE, "differs", *_PAIRED)
+MARKS = ("unscored", "wrong-path", "annotated", "disagreed")
 """What a chain may be marked with, by itself or by people."""
 
 
@@ -176,6 +176,8 @@ def _of_chain(chain: Any, run_id: int, where: QuestionFilter) -> list[sa.ColumnE
     conditions: list[sa.ColumnElement[bool]] = []
     if where.step_counts:
         conditions.append(chain.step_count.in_(where.step_counts))
+    if "unscored" in where.marks:
+        conditions.append(chain.correct.is_(None))
     if "wrong-path" in where.marks:
         conditions.append(chain.wrong_path.is_(True))
     labelled = sa.select(Item.question_id).join(Run, Run.uid == Item.run_uid).where(Run.id == run_id)

@@ -26,7 +26,6 @@ _OUTCOMES = {
     "": "all",
     "right": "right",
     "wrong": "wrong",
-    "unscored": "unscored",
     "differs": "differs",
     "fixed": f"fixed {WRONG}{RIGHT}",
     "broken": f"broken {RIGHT}{WRONG}",
@@ -35,6 +34,7 @@ _OUTCOMES = {
 }
 
 _MARKS = {
+    "unscored": "not scored",
     "wrong-path": "right by a wrong path",
     "annotated": "labelled by people",
     "disagreed": "in dispute among people",
@@ -85,7 +85,7 @@ def _filters(store: Store, state: ChainsState, runs: list[RunRow]) -> None:
         key="chains_outcome",
         name=lambda outcome: _OUTCOMES[outcome],
     )
-    search(SEARCH_LABEL, state.text, _filter("text"), key="chains_text", width=190)
+    search(SEARCH_LABEL, state.text, _filter("text"), key="chains_text", width=170)
     set_now = sum(map(len, (state.kinds, state.hop_counts, state.step_counts, state.marks)))
     label = f"More filters ({set_now})" if set_now else "More filters"
     with st.popover(label, icon=":material/filter_list:", key="chains_more"):

@@ -12,7 +12,7 @@ from steper_core.errors import UserError
 _STYLE = """<style>
 .stMainBlockContainer { padding-left: clamp(1rem, 2.5vw, 3rem); padding-right: clamp(1rem, 2.5vw, 3rem); }
 .stColumn:has(.st-key-question_column) { position: sticky; top: 4.2rem; align-self: flex-start; }
-.st-key-chains_runs { min-width: min(25rem, 100%); }
+.st-key-chains_runs { min-width: min(20rem, 100%); }
 .stButtonGroup button[data-variant="segmented_control"][data-selected] { color: inherit; font-weight: 600; }
 </style>"""
 
