@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app import commands_agreement, commands_annotate, commands_compare, commands_judge, commands_score
+from app import commands_agreement, commands_annotate, commands_compare, commands_judge, commands_report, commands_score
 from app.console import Console
 from app.options import (
     Group,
@@ -318,6 +318,7 @@ for command in (
     commands_compare.rescore,
     commands_judge.judge,
     commands_judge.rubrics,
+    commands_report.report,
     commands_score.score,
     commands_score.export,
 ):

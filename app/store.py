@@ -6,13 +6,13 @@ The revision is an argument of every cached function only to be part of what its
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from app.settings import database_url
+from app.views.labelled import ChainLabels
 from db import queries
-from db.annotation_views import ChainLabel
 from db.queries import (
     QuestionChoices,
     QuestionFilter,
@@ -141,14 +141,6 @@ def _compared(
     arrays = [own for run_id in run_ids if (own := store.run_arrays(run_id)) is not None]
     stored = tuple(dict.fromkeys(name.partition("@")[0] for name, _ in names))
     return [rows[own.run_id] for own in arrays], arrays, store.score_arrays(tuple(run.run_id for run in arrays), stored)
-
-
-@dataclasses.dataclass(frozen=True)
-class ChainLabels:
-    """Labels by run, and the snapshots of the rubrics they were given by, by project."""
-
-    by_run: dict[int, tuple[ChainLabel, ...]]
-    rubrics: dict[str, dict[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)

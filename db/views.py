@@ -82,8 +82,8 @@ class QuestionFilter:
 
     `outcome` by em: "", "right", "wrong" (of the first run), "differs" (right under one run and wrong under another),
     or of the first run and then the second: "fixed", "broken", "both-right", "both-wrong". `step_counts` and `marks`
-    are of the first run's chain: "unscored" (its answer has no em), "wrong-path" (right by a wrong path), "annotated" (a
-    person submitted labels of it), "disagreed" (people differ on one of its verdicts, undecided).
+    are of the first run's chain: "unscored" (its answer has no em), "wrong-path" (right by a wrong path), "annotated"
+    (a person submitted labels of it), "disagreed" (people differ on one of its verdicts, undecided).
     """
 
     outcome: str = ""

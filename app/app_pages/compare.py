@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -103,6 +104,28 @@ def _compare(store: Store, state: CompareState, runs: Runs) -> None:
     for title, groups, param in (("Kind", comparison.kinds, "kind"), ("Hops", comparison.hops, "hops")):
         _show_groups(runs, score, title, groups, param)
     _show_costs(runs, score, table)
+    _offer_report(store, state, runs)
+
+
+def _offer_report(store: Store, state: CompareState, runs: Runs) -> None:
+    def page() -> str:
+        from app.report import Wish, report_data
+        from app.report_page import render_report
+
+        wish = Wish(score=state.score)
+        return render_report(
+            report_data(store.database(), list(runs.values()), wish, datetime.datetime.now(datetime.UTC))
+        )
+
+    st.download_button(
+        "Download as a report",
+        page,
+        file_name="report.html",
+        mime="text/html",
+        icon=":material/download:",
+        on_click="ignore",
+        help="One file for a colleague without the tool: this comparison, and twelve questions in full.",
+    )
 
 
 def _show_scores(

@@ -7,7 +7,6 @@ from typing import Any
 
 from app.formats import duration, number
 from app.plain import one_line, plain
-from app.store import ChainLabels
 from app.tokens import (
     ABILITIES,
     ABILITY_COLOURS,
@@ -24,7 +23,7 @@ from app.views.aligned import Layout, Place, lay_out
 from app.views.component import Component
 from app.views.grounded import segments
 from app.views.judged import judged
-from app.views.labelled import labelled
+from app.views.labelled import ChainLabels, labelled
 from app.views.scores import score_lists
 from db.queries import ChainView, HopView, PassageView, QuestionView, RunRow, StepView
 from evaluators.path import first_wrong_step

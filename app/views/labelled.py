@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,6 +14,14 @@ from db.annotation_views import ADJUDICATE, COMMENT, TAGS, ChainLabel
 from evaluators.label_rubric import parse_label_rubric
 
 _NAME = 40
+
+
+@dataclasses.dataclass(frozen=True)
+class ChainLabels:
+    """Labels of a question's chains by run, and the snapshots of the rubrics they were given by, by project."""
+
+    by_run: dict[int, tuple[ChainLabel, ...]]
+    rubrics: dict[str, dict[str, Any]]
 
 
 def labelled(labels: Iterable[ChainLabel], rubrics: Mapping[str, Mapping[str, Any]], step: int) -> list[dict[str, Any]]:
