@@ -303,8 +303,7 @@ def forget(runs: Path, name: str) -> None:
 
 
 def _serve(runs: Path, port: int) -> None:
-    script = Path(__file__).parent / "streamlit_app.py"
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.address=127.0.0.1"]
+    command = [sys.executable, "-m", "app.serve", "--server.address=127.0.0.1"]
     options = [f"--server.port={port}", "--server.headless=true", "--browser.gatherUsageStats=false"]
     Console().say(f"dashboard: http://127.0.0.1:{port}  (stop it with Ctrl+C)")
     environment = {**os.environ, "STEPER_DATABASE_URL": database_url(runs)}

@@ -12,6 +12,7 @@ the first byte read to the commit.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import platform
 import random
@@ -37,6 +38,12 @@ from db import (
     score_arrays,
     train_points,
 )
+from db.annotation_slots import hand_out
+from db.annotation_views import Change, NewItem, NewProject
+from db.annotations import create_project, record
+from db.queries_annotations import chain_labels, get_project, item_rows, labels, list_projects, progress
+from db.queries_texts import Database
+from evaluators.label_rubric import load_label_rubric
 from steper_core.records import Chain, Hop, Passage, Question, Retrieved, Score, Step, StopReason, ability_of
 from steper_core.rundir import RunKind, TrainPoint, open_run
 
@@ -64,6 +71,8 @@ STEPS = 5
 PER_STEP = 4
 SCORES = len(ANSWERS) + sum(len(chain) + STEPS * len(step) for chain, step in EVALUATORS.values())
 WINDOW = 1000
+ITEMS = 2000
+"""Items of the labelling project."""
 
 
 def main() -> None:
@@ -127,12 +136,63 @@ def measure(root: Path, url: str, repeats: int) -> None:
         "list_questions, fixed": questions(outcome="fixed"),
         "list_questions, broken + kind": questions(outcome="broken", kinds=("bridge",)),
         "list_questions, both wrong + hops": questions(outcome="both-wrong", hop_counts=(2,)),
+        "list_questions, steps": questions(step_counts=(STEPS,)),
+        "list_questions, wrong + steps + path": questions(outcome="right", step_counts=(STEPS,), marks=("wrong-path",)),
+        "list_questions, unscored": questions(marks=("unscored",)),
+        **label_queries(engine, runs),
     }
     print(f"{'query':<38}{'p50 ms':>10}{'p95 ms':>10}")
     for name, query in queries.items():
         times = list(timed(query, repeats))
         p95 = statistics.quantiles(times, n=20)[-1]
         print(f"{name:<38}{statistics.median(times):>10.1f}{p95:>10.1f}")
+
+
+def label_queries(engine: Database, runs: tuple[int, ...]) -> dict[str, Callable[[], object]]:
+    """What the pages ask about labels, of a project that three people labelled."""
+    name = label(engine, runs[0])
+    project = get_project(engine, name)
+    assert project is not None
+    (first,) = item_rows(engine, project.id, limit=1)
+    marked: dict[str, Callable[[], object]] = {
+        f"list_questions, {mark}": lambda mark=mark: list_questions(engine, runs, QuestionFilter(marks=(mark,)))
+        for mark in ("annotated", "disagreed")
+    }
+    return marked | {
+        "list_projects": lambda: list_projects(engine),
+        "chain_labels": lambda: chain_labels(engine, first.question_id, runs),
+        "labels of a project": lambda: labels(engine, project.id),
+        "progress": lambda: progress(engine, project.id),
+        "items, last page": lambda: item_rows(engine, project.id, offset=ITEMS - 20),
+        "hand_out": lambda: hand_out(engine, project.id, "eve"),
+    }
+
+
+def label(engine: Database, run_id: int, name: str = "benchmark") -> str:
+    """A project of ITEMS chains of a run, on two thirds of which ann and bob submitted labels; returns its name."""
+    rng = random.Random(2)
+    run = next(run for run in list_runs(engine) if run.id == run_id)
+    (arrays,) = run_arrays(engine, (run_id,))
+    assert arrays is not None
+    rubric = load_label_rubric("steps")
+    items = tuple(NewItem(run.uid, int(number)) for number in arrays.question_ids[:ITEMS])
+    project = create_project(engine, NewProject(name, rubric.model_dump(mode="json"), True, 2, 0, {}, items))
+    for person in ("ann", "bob"):
+        slots = hand_out(engine, project, person, ahead=ITEMS * 2 // 3)
+        changes = [
+            Change(f"{person}-{slot.item_id}-{number}", slot.item_id, number, field, value)
+            for slot in slots
+            for number, field, value in [
+                *((step, "rating", float(rng.choice((-1, 0, 1)))) for step in range(1, STEPS + 1)),
+                (0, "verdict", rng.choice((0.0, 0.5, 1.0))),
+                (0, "submit", None),
+            ]
+        ]
+        # Submitting is the last change of an item and has a number of its own.
+        unique = [dataclasses.replace(change, uid=f"{change.uid}-{change.field}") for change in changes]
+        for start in range(0, len(unique), 700):
+            record(engine, project, person, unique[start : start + 700])
+    return name
 
 
 def timed(query: Callable[[], object], repeats: int) -> Iterator[float]:

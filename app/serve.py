@@ -1,0 +1,33 @@
+"""Serves the dashboard; what pages need is loaded while the browser still opens, so the first visitor waits less.
+
+python -m app.serve --server.port=8501 ...      takes the options of `streamlit run`
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from pathlib import Path
+
+_NEEDED = ("app.comparison", "app.compare_charts", "app.charts", "app.views.chain", "app.views.annotate_work")
+
+
+def main() -> None:
+    """Run streamlit in this process."""
+    from streamlit.web import cli
+
+    # Loading takes a second of one core and hinders nobody who is not there yet.
+    threading.Thread(target=_load, daemon=True).start()
+    script = Path(__file__).parent / "streamlit_app.py"
+    sys.argv = ["streamlit", "run", str(script), *sys.argv[1:]]
+    sys.exit(cli.main(prog_name="streamlit"))
+
+
+def _load() -> None:
+    for name in _NEEDED:
+        importlib.import_module(name)
+
+
+if __name__ == "__main__":
+    main()
