@@ -11,6 +11,7 @@ import click
 
 from app.console import Console
 from app.options import find_run, runs_option
+from app.settings import database_url
 from steper_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,23 +21,71 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("names", metavar="JUDGE_RUN...", nargs=-1, required=True)
+@click.argument("names", metavar="[JUDGE_RUN]...", nargs=-1)
+@click.option("--project", help="A labelling project: people with each other, judges and metrics with people.")
 @runs_option
-def agreement(names: tuple[str, ...], runs: Path) -> None:
-    """Agreement of several judge runs, or of the votes within one.
+def agreement(names: tuple[str, ...], project: str | None, runs: Path) -> None:
+    """Agreement of several judge runs, of the votes within one, or of the people of a labelling project.
 
     \b
     steper agreement judge-a                 vote against vote
     steper agreement judge-a judge-b         judge against judge, each by the majority of its votes
+    steper agreement --project first         person against person, judges and metrics against people
     """
     from evaluators.agreement import agree
 
+    if project is not None:
+        if names:
+            raise UserError(
+                "--project takes no judge runs: those that judged the project's runs are found by themselves"
+            )
+        _print_project(Console(), project, runs)
+        return
+    if not names:
+        raise UserError("name a judge run, or a labelling project with --project")
     found = [find_run(runs, name) for name in dict.fromkeys(names)]
     _check(found)
     ratings = _by_vote(found[0].judgements()) if len(found) == 1 else _by_judge(found)
     if len(ratings) < 2:
         raise UserError(f"{names[0]} has one vote on each thing; name a second judge run, or judge with --votes 3")
     _print(Console(), agree(ratings, level=level_of(ratings)))
+
+
+def _print_project(console: Console, name: str, runs: Path) -> None:
+    from app.agreeing import findings, gather, subjects
+    from app.annotation_projects import found_project
+    from app.plain import plain
+    from db import open_database
+
+    engine = open_database(database_url(runs))
+    project = found_project(engine, name)
+    if not project.submitted:
+        raise UserError(f"nobody has submitted an item of {name!r} yet: agreement begins with the first ones")
+    material = gather(engine, project.id)
+    for subject, title in subjects(material.rubric).items():
+        found = findings(material, subject)
+        rows = [["all people", *_measures(found.people.overall.raw, found.people.overall.alpha, None)]]
+        rows += [
+            [f"  {ability}", *_measures(measures.raw, measures.alpha, None)]
+            for ability, measures in found.people.by_ability.items()
+        ]
+        rows += [
+            [f"{pair.first} and {pair.second}", *_measures(pair.raw, None, pair.kappa)]
+            for pair in found.people.overall.pairs
+        ]
+        for machine in found.machines:
+            rows += [
+                [f"  {ability}" if ability else machine.name, *_measures(pair.raw, None, pair.kappa)]
+                for ability, pair in machine.against.items()
+            ]
+        console.table(f"{title}: with 95 % intervals over questions", ["", "equal", "alpha", "kappa", "n"], rows)
+        for machine in found.machines:
+            for said in machine.sentences:
+                console.say(plain(said))
+
+
+def _measures(raw: Agreement, alpha: Agreement | None, kappa: Agreement | None) -> list[str]:
+    return [_show(raw), _show(alpha) if alpha else "", _show(kappa) if kappa else "", str(raw.units)]
 
 
 def level_of(ratings: Mapping[str, Labels]) -> Level:

@@ -192,13 +192,17 @@ class TrainingState:
         return _stated(run=self.runs)
 
 
-VIEWS = ("work", "progress", "disagreements")
+VIEWS = ("work", "progress", "disagreements", "history")
 """What the annotate page shows of a project."""
 
 
 @dataclasses.dataclass(frozen=True)
 class AnnotateState:
-    """What the annotate page shows: a project, as whom, and what of it; an `item` (and `place` in it) to decide."""
+    """What the annotate page shows: a project, as whom, and what of it.
+
+    `item` (and `place` in it) is to be decided, or the one whose history is shown; `decided` lists the disagreements
+    that were decided instead of the open ones.
+    """
 
     project: str = ""
     person: str = ""
@@ -206,6 +210,7 @@ class AnnotateState:
     item: int | None = None
     place: int | None = None
     page: int = 1
+    decided: bool = False
 
     @classmethod
     def parse(cls, params: Params) -> AnnotateState:
@@ -218,6 +223,7 @@ class AnnotateState:
             item=_number(_one(params, "item")),
             place=_number(_one(params, "place")),
             page=_page(params),
+            decided=_one(params, "show") == "decided",
         )
 
     def params(self) -> dict[str, list[str]]:
@@ -229,6 +235,39 @@ class AnnotateState:
             item=["" if self.item is None else str(self.item)],
             place=["" if self.place is None else str(self.place)],
             page=[str(self.page) if self.page > 1 else ""],
+            show=["decided" if self.decided else ""],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class AgreementState:
+    """What the agreement page shows: a project, a verdict or tag, two raters, and a cell of their table."""
+
+    project: str = ""
+    subject: str = ""
+    first: str = ""
+    second: str = ""
+    cell: str = ""
+
+    @classmethod
+    def parse(cls, params: Params) -> AgreementState:
+        """The state in a URL."""
+        return cls(
+            project=_one(params, "project"),
+            subject=_one(params, "about"),
+            first=_one(params, "first"),
+            second=_one(params, "second"),
+            cell=_one(params, "cell"),
+        )
+
+    def params(self) -> dict[str, list[str]]:
+        """The query parameters that hold this state."""
+        return _stated(
+            project=[self.project],
+            about=[self.subject],
+            first=[self.first],
+            second=[self.second],
+            cell=[self.cell],
         )
 
 

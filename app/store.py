@@ -30,6 +30,7 @@ from db.queries_texts import Database
 from db.session import open_database
 
 if TYPE_CHECKING:
+    from app.agreeing import Findings
     from app.comparison import Comparison, ScoreName, Table
     from evaluators.significance import PairedResult
 
@@ -95,6 +96,13 @@ def _chain_labels(
 ) -> ChainLabels:
     engine = _open(url).engine
     return ChainLabels(chain_labels(engine, question_id, run_ids), project_rubrics(engine))
+
+
+@st.cache_data(show_spinner=False, max_entries=30)
+def _findings(url: str, revision: int, labels_revision: int, project_id: int, subject: str) -> Findings:
+    from app.agreeing import findings, gather
+
+    return findings(gather(_open(url).engine, project_id), subject)
 
 
 @st.cache_data(show_spinner=False, max_entries=20)
@@ -177,6 +185,10 @@ class Store:
     def chain_labels(self, question_id: int, run_ids: tuple[int, ...]) -> ChainLabels:
         """What people said of a question's chains."""
         return _chain_labels(self.url, self.revision, labels_revision(self.database()), question_id, run_ids)
+
+    def findings(self, project_id: int, subject: str) -> Findings:
+        """Who agrees with whom on a verdict or tag of a labelling project."""
+        return _findings(self.url, self.revision, labels_revision(self.database()), project_id, subject)
 
     def train_points(self, run_id: int) -> tuple[TrainPointRow, ...]:
         """What a training run logged."""

@@ -41,7 +41,7 @@ ARGUMENTS = [
     "--disable-background-networking",
 ]
 READY = {
-    "runs": "table >> text=run0",
+    "runs": "text=run0",
     "chains": 'article[aria-label="Run A"]',
     "compare": "text=What became of the answers",
     "annotate": '[aria-label="How good is this step?"]',
