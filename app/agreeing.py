@@ -25,6 +25,8 @@ from steper_core.errors import UserError
 RESOLVED = "people, resolved"
 """The rater that holds decisions and majorities."""
 
+RESAMPLES = 2_000
+
 TAG = "tag:"
 """Before the name of a tag where a verdict could stand too."""
 
@@ -95,7 +97,10 @@ def subjects(rubric: LabelRubric) -> dict[str, str]:
 
 
 def findings(material: Material, subject: str) -> Findings:
-    """Who agrees with whom on a verdict or a tag (`tag:NAME`)."""
+    """Who agrees with whom on a verdict or a tag (`tag:NAME`).
+
+    Thirty intervals stand on a page that is drawn anew with every label: each rests on RESAMPLES draws.
+    """
     verdict = material.rubric.verdict(subject)
     given = _given(material, subject)
     people = ratings_of(given, subject)
@@ -113,7 +118,7 @@ def findings(material: Material, subject: str) -> Findings:
     return Findings(
         subject=subject,
         level=level,
-        people=agree(people, level=level),
+        people=agree(people, level=level, resamples=RESAMPLES),
         machines=tuple(machine for machine, _ in machines),
         ratings={**people, RESOLVED: resolved, **sides},
     )
@@ -230,8 +235,12 @@ def _machine(
     against, replaced, said = {}, {}, []
     for group in groups:
         own = _of(labels, group)
-        (against[group],) = agree({RESOLVED: _of(resolved, group), name: own}, level=level).overall.pairs
-        replaced[group] = replacement({person: _of(each, group) for person, each in people.items()}, own)
+        (against[group],) = agree(
+            {RESOLVED: _of(resolved, group), name: own}, level=level, resamples=RESAMPLES
+        ).overall.pairs
+        replaced[group] = replacement(
+            {person: _of(each, group) for person, each in people.items()}, own, resamples=RESAMPLES
+        )
         said.append(sentence(replaced[group], f"{name}", f"{group} steps" if group else "all labels"))
     return Machine(name, kind, binary, against, replaced, tuple(said))
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from app.plain import one_line
 from app.tokens import RUN_LETTERS
 from db.queries import RunArrays, RunRow, ScoreArray
 from evaluators.intervals import figure_of
@@ -23,6 +24,7 @@ from evaluators.verdict import Unit, matrix_note, verdict, verdict_over_seeds
 from steper_core.digests import differences
 from steper_core.rundir import Figure
 
+_LONGEST_NAME = 80
 MAX_RUNS = len(RUN_LETTERS)
 _DRAWS = 20_000_000
 """Random draws a cell may cost: a page of cells for 100,000 questions still comes within seconds."""
@@ -104,6 +106,8 @@ def compare(
 
     `arrays` are the runs' own, in their order.
     """
+    # A name of ten thousand letters would leave no room for what is said of it.
+    runs = [dataclasses.replace(run, name=one_line(run.name, _LONGEST_NAME)) for run in runs]
     shared = _shared(arrays)
     values = _comparable(runs, scores, shared)
     chosen = values.get(score, [None] * len(runs))

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic_core import to_json
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from db.bulk import chunks, insert, insert_missing, upsert, write_tuples
@@ -99,8 +99,11 @@ def ingest(engine: Engine, run_path: Path) -> IngestResult:
             rows = read_rows(run_path, state)
             with writing(engine) as connection:
                 return _Writer(connection, rows, run_path).write()
-    except (OverflowError, DataError) as error:
-        raise UserError(f"{run_path}: holds a number too large to be stored ({error})".splitlines()[0]) from error
+    except (OverflowError, StatementError) as error:
+        # What the database itself is at fault for (locked, gone) is no fault of the run.
+        if isinstance(error, DBAPIError) and not isinstance(error, DataError | IntegrityError):
+            raise
+        raise UserError(f"{run_path}: holds a value that cannot be stored ({error})".splitlines()[0]) from error
 
 
 @contextmanager

@@ -107,12 +107,17 @@ def labels(
     """The labels as they are now, cleared ones left out; with `submitted` only those of slots that were submitted."""
     chosen = (
         sa.select(
-            Annotation.__table__,
+            Annotation.item_id,
             Item.run_uid,
             Item.question_id,
-            Question.key.label("question_key"),
-            Annotator.name.label("annotator"),
+            Question.key,
+            Annotation.number,
+            Annotation.field,
+            Annotation.value,
+            Annotator.name,
+            Annotation.role,
             SlotRow.state,
+            Annotation.at,
         )
         .join(Item, Item.id == Annotation.item_id)
         .join(Question, Question.id == Item.question_id)
@@ -129,22 +134,11 @@ def labels(
         chosen = chosen.where(SlotRow.state == SUBMITTED)
     with reading(engine) as connection:
         rows = connection.execute(chosen).all()
+    # By place: tens of thousands of rows are read for agreement, and names cost more than the rest.
     return tuple(
-        LabelRow(
-            item_id=row.item_id,
-            run_uid=row.run_uid,
-            question_id=row.question_id,
-            question_key=row.question_key,
-            number=row.number,
-            field=row.field,
-            value=_value(row.value),
-            annotator=row.annotator,
-            role=row.role,
-            state=row.state,
-            at=row.at,
-        )
-        for row in rows
-        if row.value not in (None, "", [])
+        LabelRow(item, uid, question, key, number, field, _value(value), annotator, role, state, at)
+        for item, uid, question, key, number, field, value, annotator, role, state, at in rows
+        if value not in (None, "", [])
     )
 
 

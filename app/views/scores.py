@@ -44,6 +44,8 @@ def _is_telling(score: ScoreView, *, of_step: bool) -> bool:
 
 def _score(score: ScoreView, label: str) -> dict[str, Any]:
     source = f"{score.evaluator} {score.version}"
+    _, judged, judge = score.evaluator.partition("judge:")
+    label = f"{label} ({judge})" if judged else label
     about = [meaning_of(score.name).meaning, score.reason or "", source]
     return {"label": one_line(label, 60), "hint": plain("; ".join(part for part in about if part)), **_value(score)}
 

@@ -83,7 +83,7 @@ def test_what_is_better_absent_is_told_in_words_and_only_if_it_is_there() -> Non
 
 def test_counts_are_no_shares_and_judges_are_always_told() -> None:
     lists = score_lists([score("extra_steps", 1.0), score("steps_rating", 1.0, "judge:m")])
-    assert [item["label"] for item in lists["scores"]] == ["Steps rating"]
+    assert [item["label"] for item in lists["scores"]] == ["Steps rating (m)"]
     assert [(item["label"], item["glyph"], item["value"]) for item in lists["more"]] == [("Extra steps", "", "1")]
     assert "steps taken minus steps needed" in lists["more"][0]["hint"]
 

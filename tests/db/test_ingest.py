@@ -392,3 +392,23 @@ def test_processes_that_ingest_at_once_lose_nothing(url: str, make_run: RunMaker
     engine = open_database(url)
     assert numbers(engine)["chains"] == 5
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("key", "written"),
+    [
+        ("seconds", "NaN"),
+        ("started", '"0001-01-01T00:00:00+23:59"'),
+        ("started", '"9999-12-31T23:59:59-23:59"'),
+    ],
+)
+def test_a_run_with_odd_numbers_is_told_and_the_others_come_in(
+    engine: sa.Engine, make_run: RunMaker, key: str, written: str
+) -> None:
+    odd = make_run("aa", questions=[make_question("a")], chains=[make_chain("a")])
+    good = make_run("zz", questions=[make_question("a")], chains=[make_chain("a")])
+    file = odd.path / "run.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), key: "HERE"}).replace('"HERE"', written))
+    first, second = ingest_all(engine, good.path.parent)
+    assert first.result is None and str(odd.path) in str(first.error)
+    assert second.result is not None and second.result.run == "zz"
