@@ -19,7 +19,7 @@ from steper_core.errors import UserError
 TAKEN = (HELD, SUBMITTED)
 """States in which a slot counts towards the overlap."""
 
-_LONGEST_PERSON = 60
+LONGEST_PERSON = 60
 _HELD_FOR = datetime.timedelta(hours=24)
 """How long a slot may lie untouched before it is handed to somebody else when nothing else is left."""
 
@@ -33,7 +33,7 @@ def hand_out(engine: Engine, project_id: int, annotator: str, ahead: int = 3) ->
     Raises:
         UserError: the name is none, or there is no such project.
     """
-    name = fit_name(annotator, "a person", _LONGEST_PERSON)
+    name = fit_name(annotator, "a person", LONGEST_PERSON)
     with writing(engine) as connection:
         project = locked_project(connection, project_id)
         person = person_id(connection, name)
@@ -56,7 +56,7 @@ def adjudicate(engine: Engine, project_id: int, annotator: str, item_id: int) ->
     Raises:
         UserError: the name is none, no such item, or somebody else decides it.
     """
-    name = fit_name(annotator, "a person", _LONGEST_PERSON)
+    name = fit_name(annotator, "a person", LONGEST_PERSON)
     with writing(engine) as connection:
         locked_project(connection, project_id)
         item = connection.execute(

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 
 from db.annotation_models import Annotation, AnnotationEvent, Annotator, Item, Project, SlotRow
 from db.annotation_slots import (
+    LONGEST_PERSON,
     TAKEN,
     adjudicate,
     bump_labels,
@@ -133,12 +134,13 @@ def record(
     that a chain can take. Whether a field and its value belong to the rubric is for the caller to check.
 
     Raises:
-        UserError: there is no such project.
+        UserError: there is no such project, or the name is none.
     """
     moment = at or now()
     with writing(engine) as connection:
         project = locked_project(connection, project_id)
-        person = connection.scalar(sa.select(Annotator.id).where(Annotator.name == annotator))
+        name = fit_name(annotator, "a person", LONGEST_PERSON)
+        person = connection.scalar(sa.select(Annotator.id).where(Annotator.name == name))
         uids = [change.uid for change in changes if _is_usable(change.uid)]
         known = set(
             connection.scalars(

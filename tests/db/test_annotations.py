@@ -428,3 +428,10 @@ def test_questions_are_found_by_what_people_said_and_by_their_path(
     assert found(marks=("wrong-path",)) == ["q03"]
     with pytest.raises(ValueError, match="no such mark"):
         found(marks=("nice",))
+
+
+def test_a_name_is_the_same_person_however_it_is_spaced(engine: sa.Engine, order: Order) -> None:
+    project = order()
+    hand_out(engine, project, " ann   lee ")
+    assert record(engine, project, "ann  lee", [change(1)]).refused == {}
+    assert annotators(engine, project) == ("ann lee",)
