@@ -222,7 +222,7 @@ def _cells(values: Sequence[Values | None], seed: int) -> list[Cell | None]:
             cells.append(None)
             continue
         resamples = min(_MOST, max(_FEWEST, _DRAWS // max(1, len(own))))
-        figure = figure_of([None if np.isnan(value) else float(value) for value in own], seed, resamples)
+        figure = figure_of(own, seed, resamples)
         against = None if not place or reference is None else paired(reference, own, seed=seed, resamples=resamples)
         cells.append(Cell(figure, against))
     return cells

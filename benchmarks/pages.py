@@ -45,7 +45,7 @@ READY = {
     "chains": 'article[aria-label="Run A"]',
     "compare": "text=What became of the answers",
     "annotate": '[aria-label="How good is this step?"]',
-    "agreement": "h2",
+    "agreement": "text=People among themselves",
     "training": ".js-plotly-plot",
 }
 TURNS = 15

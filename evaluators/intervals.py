@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from evaluators.significance import resampled_means
 from steper_core.errors import UserError
@@ -25,16 +26,21 @@ class Spread:
     n: int
 
 
-def figure_of(values: Sequence[float | None], seed: int = 0, resamples: int = 10_000) -> Figure:
+def figure_of(
+    values: Sequence[float | None] | npt.NDArray[np.floating], seed: int = 0, resamples: int = 10_000
+) -> Figure:
     """The mean over questions with its percentile bootstrap 95 % interval (Efron 1979).
 
-    None is an unscored question: it is counted, never averaged. One scored question has a mean but no interval.
+    None, or NaN in an array, is an unscored question: it is counted, never averaged. One scored question has a mean but no interval.
     Equal values in any order and an equal seed give an equal figure.
 
     Raises:
         ValueError: a value is not finite.
     """
-    scored = np.sort(np.array([value for value in values if value is not None], dtype=np.float64))
+    if isinstance(values, np.ndarray):
+        scored = np.sort(values[~np.isnan(values)].astype(np.float64))
+    else:
+        scored = np.sort(np.array([value for value in values if value is not None], dtype=np.float64))
     unscored = len(values) - len(scored)
     if not np.isfinite(scored).all():
         raise ValueError("a score must be a finite number or None")

@@ -112,3 +112,12 @@ def test_each_judge_has_a_figure_of_its_own() -> None:
         "grounding@judge:small": 1.0,
         "grounding@judge:large": 0.0,
     }
+
+
+def test_an_array_gives_the_same_figure_as_a_list() -> None:
+    values = [1.0, None, 0.0, 0.5, None, 1.0]
+    array = np.array([np.nan if value is None else value for value in values], dtype=np.float32)
+    assert figure_of(array) == figure_of(values)
+    assert figure_of(np.array([np.nan])) == figure_of([None])
+    with pytest.raises(ValueError, match="finite"):
+        figure_of(np.array([np.inf]))
