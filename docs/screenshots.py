@@ -15,11 +15,13 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from app.state import run_tokens
 from db.queries import list_runs
+from db.queries_annotations import annotators, list_projects
 from db.session import open_database
 
 ROOT = Path(__file__).parents[1]
@@ -69,7 +71,25 @@ def pages(url: str) -> dict[str, str]:
         + "&outcome=differs" * (len(compared) > 1),
         "compare": "compare?" + "&".join(f"run={token}" for token in [*compared, *evaluated[:1]]),
         "training": "training?" + "&".join(f"run={token}" for token in trained),
+        **labelling(url),
     }
+
+
+def labelling(url: str) -> dict[str, str]:
+    """The pages around the newest labelling project that somebody worked in, as its first person; none otherwise."""
+    engine = open_database(url)
+    for project in list_projects(engine):
+        people = annotators(engine, project.id)
+        if people:
+            about = {"project": project.name, "as": people[0]}
+            return {
+                "projects": "annotate",
+                "annotate": f"annotate?{urlencode(about)}",
+                "annotate-progress": f"annotate?{urlencode({**about, 'view': 'progress'})}",
+                "annotate-disagreements": f"annotate?{urlencode({**about, 'view': 'disagreements'})}",
+                "agreement": f"agreement?{urlencode({'project': project.name})}",
+            }
+    return {}
 
 
 def take(browser: Browser, address: str, picture: Path, width: int, scheme: str) -> None:

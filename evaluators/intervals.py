@@ -31,8 +31,8 @@ def figure_of(
 ) -> Figure:
     """The mean over questions with its percentile bootstrap 95 % interval (Efron 1979).
 
-    None, or NaN in an array, is an unscored question: it is counted, never averaged. One scored question has a mean but no interval.
-    Equal values in any order and an equal seed give an equal figure.
+    None, or NaN in an array, is an unscored question: it is counted, never averaged. One scored question has a mean but
+    no interval. Equal values in any order and an equal seed give an equal figure.
 
     Raises:
         ValueError: a value is not finite.
