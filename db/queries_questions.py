@@ -84,8 +84,7 @@ def list_questions(
         # The order and the limit that limits nothing let SQLite merge what is in that order already, also to count it.
         every = found.order_by("question_id").limit(_NO_LIMIT).subquery()
         total = connection.execute(sa.select(sa.func.count()).select_from(every)).scalar_one()
-        page = found.order_by("question_id").offset(offset).limit(limit)
-        ids = list(connection.scalars(page))
+        ids = list(connection.scalars(_page(found, total, offset, limit)))
         rows = connection.execute(sa.select(Question.__table__).where(Question.id.in_(ids)).order_by(Question.id)).all()
         chains = connection.execute(
             sa.select(Chain.question_id, Chain.run_id, Chain.correct).where(
@@ -145,6 +144,16 @@ def get_question(engine: Engine, question_id: int, run_ids: tuple[int, ...]) -> 
         ),
         chains=tuple(chains.get(run_id) for run_id in run_ids),
     )
+
+
+def _page(
+    found: sa.Select[int] | sa.CompoundSelect[int], total: int, offset: int, limit: int
+) -> sa.Select[int] | sa.CompoundSelect[int]:
+    """A page in any order: what lies before it is read to be skipped, so it is reached from the nearer end."""
+    if offset <= total // 2:
+        return found.order_by("question_id").offset(offset).limit(limit)
+    taken = max(0, min(limit, total - offset))
+    return found.order_by(sa.desc("question_id")).offset(max(0, total - offset - taken)).limit(taken)
 
 
 def _members(run_ids: tuple[int, ...], where: QuestionFilter) -> sa.Select[int] | sa.CompoundSelect[int]:

@@ -90,7 +90,7 @@ def _show(store: Store, project: ProjectRow, rubric: LabelRubric, found: Finding
 def _show_sentences(found: Findings) -> None:
     said = sentences(found.machines)
     if said:
-        st.code("\n".join(said), language=None, wrap_lines=True)
+        draw({"kind": "sentences", "title": "In a sentence", "sentences": said}, key="agreement_sentences")
 
 
 def _controls(store: Store, project: ProjectRow, rubric: LabelRubric) -> Mapping[str, Share]:

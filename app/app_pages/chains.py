@@ -52,7 +52,7 @@ def show() -> None:
     if not known:
         st.info("No run of this database holds chains yet.")
         return
-    with st.container(horizontal=True, key="question_filters"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="question_filters"):
         choose_runs("Runs", known, tokens, lambda runs: _restart(runs=runs), key="chains_runs", most=MAX_COMPARED)
         if tokens:
             _filters(store, state, [known[token] for token in tokens])
@@ -67,6 +67,8 @@ def show() -> None:
     with left, st.container(key="question_column"):
         show_questions(runs, found, page, question, state.gold, on_event=_handle)
         turn_pages(pages(found.total), page, lambda number: _restart(page=number), key="chains_page")
+        if not found.rows:
+            st.button("Clear all filters", on_click=lambda: write(ChainsState(runs=read(ChainsState).runs)))
     with right:
         _show_question(store, state, question, runs)
 

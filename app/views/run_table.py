@@ -155,8 +155,8 @@ def _evaluation_cells(run: RunRow, token: str) -> list[dict[str, Any]]:
     return [
         _cell(_method(run)),
         _cell(run.dataset),
-        *(_score(run, name) for name in _SCORES),
-        _cell(number(scored(run))),
+        *(_door_to_chains(_score(run, name), run, token) for name in _SCORES),
+        _door_to_chains(_cell(number(scored(run))), run, token),
         _cell(number(run.facts.get("seconds_per_question"), 2)),
         _chains(run, token),
     ]
@@ -177,7 +177,7 @@ def _collection_cells(run: RunRow, token: str) -> list[dict[str, Any]]:
         _cell(_method(run)),
         _cell(run.dataset),
         _cell(duration(run.seconds)),
-        _cell(number(kept(run))),
+        _door_to_chains(_cell(number(kept(run))), run, token),
         _cell(number(rejected(run))),
         _chains(run, token),
     ]
@@ -190,6 +190,11 @@ def _score(run: RunRow, name: str) -> dict[str, Any]:
 
 def _spread(spread: Spread | None) -> dict[str, Any]:
     return _cell(percent(spread.mean), f"± {percent(spread.deviation)}") if spread else _cell("")
+
+
+def _door_to_chains(cell: dict[str, Any], run: RunRow, token: str) -> dict[str, Any]:
+    """A number that leads to the chains behind it."""
+    return {**cell, "link": _link("chains", [token])} if run.chain_count and cell["main"] != MISSING else cell
 
 
 def _chains(run: RunRow, token: str) -> dict[str, Any]:
