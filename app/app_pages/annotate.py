@@ -9,11 +9,19 @@ import streamlit as st
 
 from app.annotating import read_events
 from app.plain import one_line
-from app.state import AnnotateState
+from app.state import PAGE_SIZE, AnnotateState, pages, run_tokens
 from app.store import Store, open_store
 from app.urls import enter, read, write
 from app.views.annotate_work import Desk, draw_work, work_data
+from app.views.disagreements import show_disagreements
 from app.views.frame import begin
+from app.views.item_history import show_history
+from app.views.label_transfer import offer_import
+from app.views.project_form import show_form
+from app.views.project_heading import show_heading
+from app.views.project_progress import show_progress
+from app.views.projects import show_projects
+from app.views.widgets import turn_pages
 from db.annotation_views import ADJUDICATE, LABEL, ProjectRow, Role
 from db.annotations import record
 from db.queries_annotations import annotators, get_project, list_projects
@@ -25,35 +33,39 @@ def show() -> None:
     """Draw the page."""
     store = begin("Annotate")
     state = enter(AnnotateState)
-    if not state.project:
-        _show_projects(store)
-        return
-    project = get_project(store.database(), state.project)
+    project = get_project(store.database(), state.project) if state.project else None
     if project is None:
-        st.warning("The link names a project that is not in this database.", icon=":material/link_off:")
-        st.code(one_line(state.project, 80), language=None)
-        _show_projects(store)
+        if state.project:
+            st.warning("The link names a project that is not in this database.", icon=":material/link_off:")
+            st.code(one_line(state.project, 80), language=None)
+        _show_projects(store, state)
         return
-    _show_heading(project)
-    if not state.person:
+    show_heading(project, state)
+    if state.view == "progress":
+        show_progress(store, project, state)
+    elif state.view == "disagreements":
+        show_disagreements(store, project, state)
+    elif state.view == "history":
+        show_history(store, project, state)
+    elif not state.person:
         _ask_who(store, project)
-        return
-    _work(project, state)
+    else:
+        _work(project, state)
 
 
-def _show_projects(store: Store) -> None:
+def _show_projects(store: Store, state: AnnotateState) -> None:
     projects = list_projects(store.database())
-    if not projects:
-        st.write("Nothing is to be labelled yet. Create a project from the chains of some runs:")
-        st.code("steper annotate create NAME --run RUN --items 50 --overlap 2", language=None)
-        return
-    for project in projects:
-        st.button(one_line(project.name), key=f"project_{project.id}", on_click=_open, args=(project.name,))
-
-
-def _show_heading(project: ProjectRow) -> None:
-    with st.container(horizontal=True, key="project_heading"):
-        st.button("All projects", icon=":material/arrow_back:", type="tertiary", on_click=_open, args=("",))
+    if projects:
+        count = pages(len(projects))
+        page = min(state.page, count)
+        show_projects(projects[(page - 1) * PAGE_SIZE : page * PAGE_SIZE], len(projects), state.person)
+        turn_pages(count, page, lambda number: _change(page=number), key="projects_page")
+    else:
+        st.write("Nothing is to be labelled yet. Create a project from the chains of some runs.")
+    with st.expander("New project", expanded=not projects, icon=":material/add:"):
+        show_form({token: run for token, run in run_tokens(store.runs()).items() if run.chain_count > 0})
+    with st.expander("Import a project", icon=":material/upload:"):
+        offer_import(store, None)
 
 
 def _ask_who(store: Store, project: ProjectRow) -> None:
@@ -89,10 +101,6 @@ def _work(project: ProjectRow, state: AnnotateState) -> None:
         st.session_state[f"{key}_answered"] = (found.stored, {**refused, **found.refused})
 
     draw_work(data, key=key, on_queue=take)
-
-
-def _open(name: str) -> None:
-    write(AnnotateState(project=name, person=read(AnnotateState).person if name else ""))
 
 
 def _change(**changes: Any) -> None:

@@ -1,0 +1,62 @@
+"""How a labelling project stands: its people, their control accuracy, agreement as it forms, and what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.annotation_progress import given_labels, references_of
+from db.annotation_views import ProgressRow, ProjectRow
+from db.queries_annotations import item_rows, labels, progress
+from db.queries_texts import Database
+from evaluators.agreement import Agreement, krippendorff_alpha, raw_agreement
+from evaluators.label_rubric import parse_label_rubric
+from evaluators.people import Share, control_accuracy, ratings_of
+
+_EVERY = 1_000_000
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """How far people agree on a verdict."""
+
+    verdict: str
+    raw: Agreement
+    alpha: Agreement
+
+
+@dataclass(frozen=True)
+class Standing:
+    """People's progress, their share of right labels on controls, and agreement by verdict (two people or more)."""
+
+    people: tuple[ProgressRow, ...]
+    accuracy: dict[str, Share]
+    agreed: tuple[Agreed, ...]
+
+
+def standing(engine: Database, project: ProjectRow) -> Standing:
+    """How a project stands by what was submitted."""
+    rubric = parse_label_rubric(project.rubric)
+    given = given_labels(labels(engine, project.id), rubric)
+    references = references_of(item_rows(engine, project.id, limit=_EVERY)) if project.controls else {}
+    rated = {verdict.name: ratings_of(given, verdict.name) for verdict in rubric.verdicts}
+    return Standing(
+        people=progress(engine, project.id),
+        accuracy=control_accuracy(given, references),
+        agreed=tuple(
+            Agreed(name, raw_agreement(ratings), krippendorff_alpha(ratings, rubric.level(name)))
+            for name, ratings in rated.items()
+            if len(ratings) > 1
+        ),
+    )
+
+
+def left(project: ProjectRow) -> int:
+    """How many slots of items are still to be submitted."""
+    return max(0, project.items * project.overlap - project.submitted)
+
+
+def seconds_left(project: ProjectRow, people: Sequence[ProgressRow]) -> float | None:
+    """Active seconds for what is left at the mean pace so far; None while no pace is known."""
+    seconds, done = sum(row.seconds for row in people), sum(row.submitted for row in people)
+    return left(project) * seconds / done if seconds and done else None

@@ -1,0 +1,27 @@
+export default ({ data, parentElement, setTriggerValue }) => {
+  const link = (kind, label) =>
+    h(
+      "button",
+      { class: "more", type: "button", "data-focus": kind, onclick: () => setTriggerValue("event", { kind, value: null }) },
+      label,
+    );
+  draw(
+    parentElement,
+    h(
+      "div",
+      { class: "heading" },
+      link("projects", "‹ All projects"),
+      h("h2", {}, text(data.name)),
+      data.closed && h("span", { class: "closed" }, "closed"),
+      data.person && h("span", { class: "person" }, h("span", { class: "grey" }, "as "), text(data.person), link("person", "change")),
+      data.deciding &&
+        h(
+          "span",
+          { class: "deciding" },
+          link("list", "back to the list"),
+          link("next", "next open one ›"),
+          link("history", "history of this item"),
+        ),
+    ),
+  );
+};
