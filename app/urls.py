@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, Self, TypeVar
 from urllib.parse import urlencode
 
@@ -54,4 +54,20 @@ def enter(kind: type[State]) -> State:
         state = left
         write(state)
     st.session_state[f"left_{name}"] = state
+    st.session_state["scene"] = (name, getattr(state, "view", ""))
     return state
+
+
+def while_shown(act: Callable[[], None]) -> Callable[[], None]:
+    """`act`, if the page and view on which its widget is drawn now are those of the last drawing.
+
+    A browser that has not yet let go of a page's widgets sends their values along with the first press on the next
+    page, and the server takes values it no longer knew for changed ones.
+    """
+    scene = st.session_state.get("scene")
+
+    def acted() -> None:
+        if st.session_state.get("scene") == scene:
+            act()
+
+    return acted

@@ -13,7 +13,7 @@ from app.annotation_progress import given_labels, references_of
 from app.plain import one_line
 from app.state import AgreementState, run_tokens
 from app.store import Store
-from app.urls import enter, href, read, write
+from app.urls import enter, href, read, while_shown, write
 from app.views.agreement_tables import (
     confusion_data,
     draw,
@@ -135,7 +135,7 @@ def _choose(label: str, options: Mapping[str, str], chosen: str, field: str, wid
         list(options),
         key=key,
         format_func=lambda option: one_line(options[option], 60),
-        on_change=lambda: _change(**{field: st.session_state[key], "first": "", "second": "", "cell": ""}),
+        on_change=while_shown(lambda: _change(**{field: st.session_state[key], "first": "", "second": "", "cell": ""})),
         width=width,
     )
 

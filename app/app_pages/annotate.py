@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app.annotating import read_events
+from app.label_checks import person_of
 from app.plain import one_line
 from app.state import PAGE_SIZE, AnnotateState, pages, run_tokens
 from app.store import Store, open_store
@@ -33,6 +34,7 @@ def show() -> None:
     """Draw the page."""
     store = begin("Annotate")
     state = enter(AnnotateState)
+    state = dataclasses.replace(state, person=person_of(state.person) or "")
     project = get_project(store.database(), state.project) if state.project else None
     if project is None:
         if state.project:

@@ -9,6 +9,7 @@ import streamlit as st
 from app.plain import one_line
 from app.state import CompareState
 from app.tokens import ABILITIES, METHOD_ORDER
+from app.urls import while_shown
 from app.views.compare_words import held_scores, score_label
 from app.views.widgets import choose_one
 from db.queries import RunRow
@@ -35,7 +36,7 @@ def choose_score(
         options,
         key="compare_score",
         format_func=score_label,
-        on_change=lambda: on_score(st.session_state["compare_score"]),
+        on_change=while_shown(lambda: on_score(st.session_state["compare_score"])),
         width=230,
     )
     if "step" in meaning_of(state.score).levels:

@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 from app.plain import one_line
+from app.urls import while_shown
 
 Changed = Callable[[Any], None]
 
@@ -42,7 +43,7 @@ def choose_many(
         max_selections=most,
         placeholder=placeholder,
         wrap=wrap,
-        on_change=lambda: on_change(tuple(st.session_state[key])),
+        on_change=while_shown(lambda: on_change(tuple(st.session_state[key]))),
         width=width,  # type: ignore[arg-type]
     )
 
@@ -64,7 +65,7 @@ def choose_one(
         key=key,
         format_func=name,
         required=True,
-        on_change=lambda: on_change(st.session_state[key] or ""),
+        on_change=while_shown(lambda: on_change(st.session_state[key] or "")),
     )
 
 
@@ -77,7 +78,7 @@ def search(label: str, text: str, on_change: Changed, *, key: str, width: int = 
         placeholder="text",
         icon=":material/search:",
         max_chars=200,
-        on_change=lambda: on_change(st.session_state[key]),
+        on_change=while_shown(lambda: on_change(st.session_state[key])),
         width=width,
     )
 
@@ -86,4 +87,4 @@ def turn_pages(count: int, page: int, on_change: Changed, *, key: str) -> None:
     """Page numbers, if there is more than one page."""
     if count > 1:
         st.session_state[key] = min(page, count)
-        st.pagination(count, key=key, on_change=lambda: on_change(st.session_state[key]))
+        st.pagination(count, key=key, on_change=while_shown(lambda: on_change(st.session_state[key])))
