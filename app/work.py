@@ -10,6 +10,7 @@ from typing import Any
 
 from app.console import Console
 from app.costs import costs_of, energy_recorded
+from app.options import run_path
 from app.scoring import score_run
 from app.step_filter import StepFilter, with_labels
 from evaluators.answers import score_answer
@@ -66,7 +67,7 @@ def collect(place: Workplace, name: str, chains_file: Path | None = None, labels
     config = _config(recipe, material, "teacher", "collect") | ({"chains": str(chains_file)} if chains_file else {})
     config |= {"labels": labels.digest} if labels else {}
     with open_run(
-        place.runs / name,
+        run_path(place.runs, name),
         kind=RunKind.COLLECT,
         config=config,
         dataset=material.dataset,
@@ -124,7 +125,7 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
         "held_out_questions": len(material.held_out),
     }
     with open_run(
-        place.runs / name,
+        run_path(place.runs, name),
         kind=RunKind.TRAIN,
         config=config,
         dataset=source.dataset,
@@ -180,7 +181,7 @@ def evaluate(
         "checkpoint": checkpoint.model_dump(mode="json") if checkpoint else None,
     }
     with open_run(
-        place.runs / name,
+        run_path(place.runs, name),
         kind=RunKind.EVALUATE,
         config=config,
         dataset=material.dataset,

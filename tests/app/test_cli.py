@@ -115,6 +115,13 @@ def test_a_folder_that_is_no_checkpoint_is_named_with_what_it_lacks(folder: Path
     assert RunDir(folder / "runs" / "x").info.error is not None
 
 
+def test_a_name_that_leads_out_of_the_runs_folder_is_refused(folder: Path) -> None:
+    for name in ("../x", "/tmp/x", ".."):
+        line = refused(steper("collect", "--name", name, settings=SMALL_ASKED))
+        assert "cannot name a run" in line and repr(name) in line
+    assert not (folder / "x").exists()
+
+
 def test_a_training_run_that_does_not_exist_is_named() -> None:
     assert "missing" in refused(steper("train", "--name", "x", "--teacher-run", "missing", settings=SMALL_ASKED))
 
