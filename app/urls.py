@@ -54,8 +54,16 @@ def enter(kind: type[State]) -> State:
         state = left
         write(state)
     st.session_state[f"left_{name}"] = state
-    st.session_state["scene"] = (name, getattr(state, "view", ""))
+    scene = (name, getattr(state, "view", ""))
+    if scene != st.session_state.get("scene"):
+        st.session_state["visit"] = visit() + 1
+    st.session_state["scene"] = scene
     return state
+
+
+def visit() -> int:
+    """Which visit of a page or view this is in this browser tab: drawing it again is no new one."""
+    return int(st.session_state.get("visit", 0))
 
 
 def while_shown(act: Callable[[], None]) -> Callable[[], None]:

@@ -12,7 +12,7 @@ from app.label_checks import person_of
 from app.plain import one_line
 from app.state import PAGE_SIZE, AnnotateState, pages, run_tokens
 from app.store import Store, open_store
-from app.urls import enter, read, write
+from app.urls import enter, read, visit, write
 from app.views.annotate_work import Desk, draw_work, work_data
 from app.views.disagreements import show_disagreements
 from app.views.frame import begin
@@ -87,7 +87,7 @@ def _ask_who(store: Store, project: ProjectRow) -> None:
 @st.fragment
 def _work(project: ProjectRow, state: AnnotateState) -> None:
     role: Role = ADJUDICATE if state.item is not None else LABEL
-    desk = Desk(project, parse_label_rubric(project.rubric), state.person, role, state.item, state.place)
+    desk = Desk(project, parse_label_rubric(project.rubric), state.person, role, state.item, state.place, visit())
     key = f"work_{project.id}_{role}_{state.item or 0}"
     answered: tuple[tuple[str, ...], dict[str, str]] = st.session_state.get(f"{key}_answered", ((), {}))
     try:

@@ -63,6 +63,7 @@ class Desk:
     role: Role
     item: int | None = None
     place: int | None = None
+    visit: int = 0
 
 
 def work_data(store: Store, desk: Desk, stored: Sequence[str], refused: Mapping[str, str]) -> dict[str, Any]:
@@ -80,6 +81,8 @@ def work_data(store: Store, desk: Desk, stored: Sequence[str], refused: Mapping[
         "items": [item for item in items if item is not None],
         "first": desk.item if desk.item is not None else (held[0] if held else None),
         "place": desk.place,
+        # Only a new visit or another address moves a person to another place: the same page drawn again does not.
+        "asked": f"{desk.visit}:{desk.item}:{desk.place}",
         "left": bool(held),
         "stored": list(stored),
         "refused": {uid: plain(reason) for uid, reason in refused.items()},

@@ -168,6 +168,32 @@ def test_a_key_shows_at_once_and_tags_comments_undo_and_back_work(
     ]
 
 
+def test_whoever_has_moved_on_stays_there_when_the_app_puts_the_desk_up_anew(
+    browser_page: Page, labelling: str, engine: Database, project: Maker
+) -> None:
+    page, name = browser_page, project(1)
+    address = f"{labelling}/annotate?{urlencode({'project': name, 'as': 'ann'})}"
+    visit(page, labelling, name, "ann")
+    found = get_project(engine, name)
+    assert found is not None
+    (item,) = item_rows(engine, found.id)
+    page.goto(f"{address}&item={item.id}&place=2")
+    expect(page.get_by_text("Step 2 of 3")).to_be_visible()
+    page.keyboard.press("3")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Step 3 of 3")).to_be_visible()
+    saved(page)
+    desk = page.locator(".root", has=page.get_by_role("group", name="How good is this step?"))
+    desk.evaluate("node => node.remove()")
+    page.keyboard.press("3")
+    expect(page.get_by_text("Step 3 of 3")).to_be_visible()
+    page.keyboard.press("Enter")
+    page.keyboard.press("1")
+    saved(page)
+    given = {(row.number, row.field): row.value for row in labels(engine, found.id, submitted=False)}
+    assert given == {(2, "rating"): 1, (3, "rating"): 1, (0, "verdict"): 0}
+
+
 def test_a_submission_is_undone_and_a_skipped_item_comes_no_more(
     browser_page: Page, labelling: str, engine: Database, project: Maker
 ) -> None:

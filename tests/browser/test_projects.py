@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from db.annotation_views import Change, NewItem, NewProject
 from db.annotations import create_project, hand_out, record
@@ -80,6 +81,18 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate(overflow) <= 0)
 
 
+def choose(page: Page, label: str, option: str) -> None:
+    """Choose from a list, opening it again if the page, drawn anew under it, has closed it."""
+    found = page.get_by_role("option", name=option)
+    for _ in range(3):
+        page.get_by_label(label).click()
+        with contextlib.suppress(TimeoutError):
+            found.click(timeout=5000)
+            page.keyboard.press("Escape")
+            return
+    raise AssertionError(f"{option} never stood in the list of {label}")
+
+
 def test_a_project_is_made_by_the_form_and_labelled(
     browser_page: Page, labelling: str, engine: Database, differing: str
 ) -> None:
@@ -91,12 +104,7 @@ def test_a_project_is_made_by_the_form_and_labelled(
     expect(page.get_by_text("Choose at least one run.")).to_be_visible()
     expect(page.get_by_role("textbox", name="Name", exact=True)).to_have_value("made here")
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
-    runs = page.get_by_label("Runs whose chains are to be labelled")
-    runs.click()
-    expect(page.get_by_role("option").first).to_be_visible()
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
-    page.keyboard.press("Escape")
+    choose(page, "Runs whose chains are to be labelled", "eval-steper")
     expect(page.get_by_role("button", name="eval-steper")).to_be_visible()
     page.get_by_role("button", name="Create project").click()
     expect(page.get_by_text("Nobody has taken an item yet.")).to_be_visible()
@@ -127,7 +135,8 @@ def test_disagreements_are_decided_one_after_the_other(
     expect(page.get_by_text("Step 2 of 4")).to_be_visible()
     page.get_by_role("button", name="back to the list").click()
     expect(rows.nth(0)).to_contain_text("dora is deciding it")
-    rows.nth(0).get_by_role("link").first.click()
+    rows.nth(0).get_by_role("link").first.focus()
+    page.keyboard.press("Enter")
     expect(page.get_by_text("Step 2 of")).to_be_visible()
     # The step, the one after it and the verdict on the chain; then the first step, which the desk asks for, to the end.
     for key in ["3", "Enter", "3", "Enter", "3", "Enter", "3", "Enter", "Enter", "Enter", "Enter"]:

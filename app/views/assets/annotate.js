@@ -24,6 +24,7 @@ const openDesk = (name) => {
     queue: [],
     sent: 0,
     nonce: 0,
+    asked: null,
     cursor: null,
     undo: [],
     remarks: [],
@@ -494,6 +495,7 @@ const frame = (parent) => {
     ),
     part("help", "div", { role: "dialog", "aria-label": "Help", hidden: true }),
   );
+  nodes.root.tabIndex = -1;
   return nodes;
 };
 
@@ -535,11 +537,19 @@ export default ({ data, parentElement, setStateValue }) => {
     desk = openDesk(data.name);
   }
   desk.setState = (queue) => setStateValue("queue", queue);
-  if (!desk.nodes || desk.nodes.root.parentNode !== parentElement || !desk.nodes.root.isConnected) {
+  // The app may put the desk up anew at any moment; whoever has moved on meanwhile stays where they are.
+  const anew = !desk.nodes || desk.nodes.root.parentNode !== parentElement || !desk.nodes.root.isConnected;
+  if (anew) {
     parentElement.querySelector(".root")?.remove();
     desk.data = data;
     desk.nodes = frame(parentElement);
+    desk.nodes.help.replaceChildren(...help().flat(9));
+  }
+  if (desk.asked !== data.asked) {
+    desk.asked = data.asked;
     desk.cursor = null;
+    // What led here (a link of the list) may keep the focus, and Enter would be its key.
+    desk.nodes.root.focus({ preventScroll: true });
   }
   const before = JSON.stringify(desk.data?.items);
   receive(data);
@@ -548,11 +558,10 @@ export default ({ data, parentElement, setStateValue }) => {
     const wanted = desk.cursor ? null : data.items.find((each) => each.id === data.first);
     const first = wanted ?? data.items.find((each) => stateOf(each.id) === "held");
     const place = wanted && data.place !== null && places(wanted).includes(data.place) ? data.place : null;
-    if (!desk.cursor) {
-      desk.nodes.help.replaceChildren(...help().flat(9));
-      desk.undo = data.items.flatMap((each) => each.undo.map((step) => ({ id: each.id, ...step })));
-    }
+    if (!desk.cursor) desk.undo = data.items.flatMap((each) => each.undo.map((step) => ({ id: each.id, ...step })));
     desk.cursor = first ? { id: first.id, place: place ?? firstMissing(first) ?? 0 } : { id: null, place: 0 };
+    drawAll();
+  } else if (anew) {
     drawAll();
   } else if (before !== JSON.stringify(data.items) && desk.nodes.root.getRootNode().activeElement !== desk.nodes.area) {
     drawLabels();
