@@ -98,6 +98,7 @@ def test_a_project_is_made_by_the_form_and_labelled(
 ) -> None:
     page = browser_page
     visit(page, labelling)
+    expect(page.get_by_role("table", name="Projects")).to_be_visible()
     page.get_by_text("New project").click()
     page.get_by_role("textbox", name="Name", exact=True).fill("made here")
     page.get_by_role("button", name="Create project").click()
