@@ -114,7 +114,7 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
     Raises:
         UserError: no chain to train on, a run of that name with other settings, or a base model that cannot be had.
     """
-    from steper_core.training import train_on_chains
+    from steper_core.training import Models, train_on_chains
 
     recipe, material = place.recipe, place.material
     source = teacher_run.info
@@ -122,6 +122,7 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
         "teacher_run": source.uid,
         "student": recipe.student.model_dump(mode="json"),
         "train": settings.model_dump(mode="json", exclude={"seeds"}),
+        "followed_teacher": _teacher_name(recipe, settings),
         "held_out_questions": len(material.held_out),
     }
     with open_run(
@@ -141,7 +142,9 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
             banned = {question.id for question in asked_of_teacher} - {question.id for question in free}
             with place.console.progress(f"train {settings.method}", "steps") as advance, energy_recorded(run):
                 outcome = train_on_chains(
-                    resolve_model(recipe.student.model),
+                    Models(
+                        resolve_model(recipe.student.model), recipe.student.model, _followed_teacher(recipe, settings)
+                    ),
                     teacher_run,
                     settings,
                     held_out={question.id for question in material.held_out},
@@ -154,6 +157,18 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
             run.update(facts={**run.info.facts, **outcome.facts}, counts=outcome.counts)
         _report_trained(place.console, run)
     return run
+
+
+def _teacher_name(recipe: Recipe, settings: TrainSection) -> str | None:
+    """The model whose logits or hidden states a student follows, if its loss follows any."""
+    if settings.loss == "cross-entropy":
+        return None
+    return settings.teacher or (recipe.teacher.model if recipe.teacher.backend == "local" else None)
+
+
+def _followed_teacher(recipe: Recipe, settings: TrainSection) -> Path | None:
+    name = _teacher_name(recipe, settings)
+    return None if name is None else resolve_model(name)
 
 
 def evaluate(
@@ -223,7 +238,7 @@ def student_of(run: RunDir, model: ModelSection, step: int | None = None) -> tup
     folder = best_checkpoint(run) if step is None else checkpoint_at(run, step)
     info = run.info
     reference = CheckpointRef(run_uid=info.uid, run_name=info.name, step=training_step_of(folder))
-    return as_student(model, str(folder)), reference
+    return as_student(model, str(folder), info.method), reference
 
 
 def _config(recipe: Recipe, material: Material, *sections: str) -> dict[str, Any]:

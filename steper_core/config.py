@@ -18,9 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from steper_core.errors import UserError
 from steper_core.worlds import WorldConfig
 
-Method = Literal["vanilla-kd", "steper"]
+Method = Literal["answer-kd", "logit-kd", "feature-kd", "multitask-kd", "vanilla-kd", "steper"]
+AbilityName = Literal["initialization", "expansion", "aggregation"]
+Divergence = Literal["forward-kl", "reverse-kl", "jensen-shannon"]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FrameworkName = Literal["ircot", "rag", "closed-book"]
+_ALL_ABILITIES: tuple[AbilityName, ...] = ("initialization", "expansion", "aggregation")
 
 
 class Section(BaseModel):
@@ -70,6 +73,7 @@ class ModelSection(Section):
     temperature: float = Field(0.0, ge=0, description="0: greedy; above: sampled with the run's seed")
     base_url: str | None = Field(None, description="of an OpenAI-compatible server; the key comes from OPENAI_API_KEY")
     endpoint: Literal["chat", "completions"] = "chat"
+    tasks: bool = Field(False, description="a student of multitask-kd: reasons, then answers by a prompt of its own")
     parameters: int | None = Field(None, ge=1, description="of a server's model, to compare cost by")
     active_parameters: int | None = Field(None, ge=1, description="the same for a mixture of experts: those of a token")
 
@@ -82,14 +86,47 @@ class CollectSection(Section):
     gold_passage_filter: bool = Field(False, description="keep only if each step's gold passage was retrieved by then")
 
 
+class LogitSection(Section):
+    """For loss = logits: how a student follows the teacher's distribution over the next token."""
+
+    divergence: Divergence = "forward-kl"
+    temperature: float = Field(2.0, gt=0, allow_inf_nan=False, description="of both distributions")
+    mix: float = Field(0.5, ge=0, le=1, description="share of the distribution; the rest is the teacher's tokens")
+    stored: str | None = Field(None, description="folder of `steper soft-targets`; default: the teacher runs along")
+
+
+class FeatureSection(Section):
+    """For loss = features: which hidden states a student follows, through learned projections."""
+
+    layers: tuple[tuple[int, int], ...] = Field(
+        ((-1, -1),), min_length=1, description="pairs of student's and teacher's layer; 0: embeddings, -1: the last"
+    )
+    distance: Literal["cosine", "squared"] = "cosine"
+    mix: float = Field(0.5, ge=0, le=1, description="share of the hidden states; the rest is the teacher's tokens")
+    learning_rate: float = Field(1e-3, gt=0, description="of the projections")
+
+
 class TrainSection(Section):
     """How a student learns. Defaults follow the paper where it states them, and suit a 135M student where not."""
 
     method: Method = "steper"
-    weighting: Literal["uniform", "fixed", "learned"] = "learned"
-    weights: tuple[Weight, Weight, Weight] = Field(
-        (1.0, 1.0, 1.0), description="for weighting = fixed: initialization, expansion, aggregation"
+    loss: Literal["cross-entropy", "logits", "features"] = Field(
+        "cross-entropy", description="of a target token; default by method: logit-kd logits, feature-kd features"
     )
+    abilities: tuple[AbilityName, ...] = Field(
+        _ALL_ABILITIES, min_length=1, description="of steper: which steps are learned"
+    )
+    weighting: Literal["uniform", "fixed", "learned"] = Field(
+        "uniform", description="of the tasks' losses; default by method: steper learned, all others uniform"
+    )
+    weights: tuple[Weight, ...] = Field(
+        (), description="for weighting = fixed: one a task (abilities of steper; rationale, answer of multitask-kd)"
+    )
+    teacher: str | None = Field(
+        None, description="model whose logits or hidden states are followed; default: the recipe's local teacher"
+    )
+    logits: LogitSection = LogitSection()
+    features: FeatureSection = FeatureSection()
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="one run a seed")
     epochs: int = Field(2, ge=1)
     learning_rate: float = Field(5e-5, gt=0)
@@ -102,16 +139,45 @@ class TrainSection(Section):
     forward_tokens: int = Field(2048, ge=1, description="padded tokens a forward; a larger batch is split exactly")
     packing: bool = Field(True, description="all steps of a chain in one row; false: a row an example, for comparison")
     max_length: int = Field(1024, ge=16, description="tokens of an example; longer ones lose their oldest passages")
+    lora_rank: int = Field(0, ge=0, description="of adapters on all linear layers; 0: all weights are trained")
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpoints_per_epoch: int = Field(1, ge=1, description="how often to save and to measure on held-out questions")
     keep_checkpoints: int = Field(2, ge=1, description="newest ones kept beside the best")
     gradient_checkpointing: bool = Field(False, description="compute activations again instead of keeping them")
+    trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = Field(
+        (), description="also told each step's figures"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_method(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        method = values.get("method", "steper")
+        several = method == "steper" and len(values.get("abilities", _ALL_ABILITIES)) > 1
+        loss = {"logit-kd": "logits", "feature-kd": "features"}.get(method, "cross-entropy")
+        return {"weighting": "learned" if several else "uniform", "loss": loss, **values}
 
     @model_validator(mode="after")
-    def _one_ability_needs_no_weights(self) -> TrainSection:
-        if self.method == "vanilla-kd" and self.weighting != "uniform":
-            raise ValueError("vanilla-kd trains one ability, so there is nothing to weight: set weighting=uniform")
+    def _fits_together(self) -> TrainSection:
+        tasks = self.task_count
+        if tasks == 1 and self.weighting != "uniform":
+            raise ValueError(f"{self.method} has one task here, so there is nothing to weight: set weighting=uniform")
+        if self.weighting == "fixed" and len(self.weights) != tasks:
+            raise ValueError(f"weighting = fixed needs as many weights as tasks: {tasks}, not {len(self.weights)}")
+        if len(set(self.abilities)) < len(self.abilities):
+            raise ValueError("an ability stands twice in train.abilities")
+        if self.method != "steper" and set(self.abilities) != set(_ALL_ABILITIES):
+            raise ValueError(f"{self.method} does not learn by ability: leave train.abilities out, or take steper")
+        own = {"logit-kd": "logits", "feature-kd": "features"}.get(self.method, self.loss)
+        if self.loss != own:
+            raise ValueError(f"{self.method} has loss = {own}: leave loss out, or take another method")
         return self
+
+    @property
+    def task_count(self) -> int:
+        """Tasks with a loss of their own."""
+        return {"steper": len(self.abilities), "multitask-kd": 2}.get(self.method, 1)
 
 
 class Recipe(Section):

@@ -1,7 +1,7 @@
-"""From a teacher's chain to what a student is trained on: step examples, and their rows of tokens.
+"""From a teacher's chain to what a student is trained on: examples by task, and their rows of tokens.
 
-Targets are cumulative: the example of step s has the prompt of step s and all lines up to it (PAPER.md, Method). Each
-target ends with the end-of-sequence token, so that the student learns to stop.
+A task is what an example teaches and has a loss of its own: one of the three abilities, or a rationale, or an answer.
+Each target ends with the end-of-sequence token, so that the student learns to stop.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from steper_core.packing import Row, TokenExample, pack
-from steper_core.prompts import build_prompt
+from steper_core.prompts import Task, build_prompt
 from steper_core.records import ABILITIES, Ability, Chain, Passage, Question
+
+RATIONALE, ANSWER = "rationale", "answer"
+"""The tasks of examples that teach no single step."""
 
 
 @dataclass(frozen=True)
-class StepExample:
-    """One training example: which ability it teaches, its prompt, and its target lines joined by line breaks."""
+class Example:
+    """One training example: which task it belongs to, its prompt, and its target lines joined by line breaks."""
 
     question_id: str
-    ability: Ability
+    task: str
     prompt: str
     target: str
 
@@ -45,10 +48,11 @@ class EncodedChains:
 
 def step_examples(
     question: Question, chain: Chain, passages: Mapping[str, Passage], abilities: Sequence[Ability] = ABILITIES
-) -> list[StepExample]:
+) -> list[Example]:
     """The examples of a chain, one a step, for the steps with one of these abilities.
 
-    Vanilla-KD is the aggregation examples alone (StepER, section 4).
+    Targets are cumulative: the example of step s has the prompt of step s and all lines up to it (StepER, section 3).
+    Vanilla-KD is the aggregation examples alone (section 4).
     """
     examples = []
     seen: list[Passage] = []
@@ -56,13 +60,41 @@ def step_examples(
         seen += [passages[hit.passage_id] for hit in step.retrieved]
         if step.ability in abilities:
             target = "\n".join(chain.rationales[: step.number])
-            prompt = build_prompt(question.text, seen).context
-            examples.append(StepExample(question.id, step.ability, prompt, target))
+            examples.append(Example(question.id, step.ability, build_prompt(question.text, seen).context, target))
     return examples
 
 
+def answer_examples(question: Question, chain: Chain, passages: Mapping[str, Passage]) -> list[Example]:
+    """The last line alone, from all passages: a teacher's answers without its reasoning."""
+    prompt = build_prompt(question.text, _all_passages(chain, passages)).context
+    return [Example(question.id, ANSWER, prompt, chain.rationales[-1])]
+
+
+def task_examples(question: Question, chain: Chain, passages: Mapping[str, Passage]) -> list[Example]:
+    """The lines before the answer and the answer, from all passages, as two tasks that do not see each other.
+
+    This is distilling step by step (Hsieh et al. 2023). Its prefixes end the prompts here, for the two to share their
+    passages. A chain of one line has no rationale.
+    """
+    seen = _all_passages(chain, passages)
+    parts: list[tuple[str, Task, Sequence[str]]] = [
+        (RATIONALE, "reasoning", chain.rationales[:-1]),
+        (ANSWER, "answer", chain.rationales[-1:]),
+    ]
+    return [
+        Example(question.id, name, build_prompt(question.text, seen, task=task).context, "\n".join(lines))
+        for name, task, lines in parts
+        if lines
+    ]
+
+
+def _all_passages(chain: Chain, passages: Mapping[str, Passage]) -> list[Passage]:
+    return [passages[hit.passage_id] for step in chain.steps for hit in step.retrieved]
+
+
 def encode_chains(
-    chains: Sequence[Sequence[StepExample]],
+    chains: Sequence[Sequence[Example]],
+    tasks: Sequence[str],
     tokenizer: Any,
     max_length: int,
     end_token: int,
@@ -70,6 +102,8 @@ def encode_chains(
     packed: bool = True,
 ) -> EncodedChains:
     """Tokenise the examples of each chain: all in one row (`packed`), or each in a row of its own.
+
+    Rows number tasks by their place in `tasks`.
 
     A prompt that is too long loses its first tokens, the oldest passages. An example whose target alone reaches the
     limit is left out.
@@ -85,7 +119,7 @@ def encode_chains(
                 left_out += 1
                 continue
             cut += len(prompt) > room
-            found.append(TokenExample(prompt[-room:], target, ABILITIES.index(example.ability)))
+            found.append(TokenExample(prompt[-room:], target, tasks.index(example.task)))
         if found:
             rows = (pack(found),) if packed else tuple(pack([example]) for example in found)
             encoded.append(ChainRows(examples[0].question_id, rows))

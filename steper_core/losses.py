@@ -1,11 +1,11 @@
-"""Losses by task (StepER, eq. 3: a task is an ability), from the task and weight of each target token.
+"""Losses by task (for StepER, eq. 3, a task is an ability), from the task and weight of each target token.
 
 Nothing here knows how examples are laid out in rows: a row an example, or all steps of a chain in one row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,12 +38,27 @@ def target_logits(model: Any, batch: Forward) -> Tensor:
     Raises:
         ValueError: the model has another attention, which would let all tokens see each other.
     """
+    logits: Tensor = _forward(model, batch).logits[0]
+    return logits
+
+
+def target_hidden(model: Any, batch: Forward, layers: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+    """Logits as of `target_logits`, and at the same places the hidden states (M, width) of these layers.
+
+    Layer 0 are the embeddings, -1 is the last layer after its norm.
+
+    Raises:
+        ValueError: as `target_logits`.
+    """
+    output = _forward(model, batch, output_hidden_states=True)
+    return output.logits[0], [output.hidden_states[layer][0, batch.sources] for layer in layers]
+
+
+def _forward(model: Any, batch: Forward, **options: Any) -> Any:
     if extract_model_from_parallel(model).config._attn_implementation != ATTENTION:
         raise ValueError("the model must be loaded by load_with_paths")
     with _projecting(model, batch.sources):
-        output = model(input_ids=batch.ids, position_ids=batch.positions, paths=batch.paths, use_cache=False)
-    logits: Tensor = output.logits[0]
-    return logits
+        return model(input_ids=batch.ids, position_ids=batch.positions, paths=batch.paths, use_cache=False, **options)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from torch import Tensor
 from steper_core.path_attention import TokenPath, paths_of
 
 Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ class Row:
     sources: Ints
     targets: Ints
     tasks: Ints
-    weights: npt.NDArray[np.float32]
+    weights: Floats
+    soft: tuple[Ints, Floats] | None = None
+    """(M, k) tokens and their log-probabilities, as a teacher stored them for these targets."""
 
     def __len__(self) -> int:
         """The number of tokens."""
@@ -63,6 +66,7 @@ class Forward:
     targets: Tensor
     tasks: Tensor
     weights: Tensor
+    soft: tuple[Tensor, Tensor] | None = None
 
 
 def pack(examples: Sequence[TokenExample]) -> Row:
@@ -143,6 +147,11 @@ def collate(rows: Sequence[Row], device: torch.device) -> Forward:
     def whole(arrays: Sequence[Ints]) -> Tensor:
         return torch.from_numpy(np.concatenate(arrays)).to(device, torch.long)
 
+    def reals(arrays: Sequence[Floats]) -> Tensor:
+        return torch.from_numpy(np.concatenate(arrays)).to(device)
+
+    soft = [row.soft for row in rows if row.soft is not None]
+
     return Forward(
         ids=whole([row.ids for row in rows])[None],
         positions=whole([depths])[None],
@@ -150,5 +159,6 @@ def collate(rows: Sequence[Row], device: torch.device) -> Forward:
         sources=whole([sources]),
         targets=whole([row.targets for row in rows]),
         tasks=whole([row.tasks for row in rows]),
-        weights=torch.from_numpy(np.concatenate([row.weights for row in rows])).to(device),
+        weights=reals([row.weights for row in rows]),
+        soft=(whole([ids for ids, _ in soft]), reals([log_probs for _, log_probs in soft])) if soft else None,
     )

@@ -10,9 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from steper_core.records import ANSWER_FLAG, Passage
 from steper_core.texts import one_line
+
+Task = Literal["reasoning", "answer"]
+"""What the end of a prompt asks for. Students of two independent tasks know the second; all others reason."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,14 @@ def build_prompt(
     *,
     force_answer: bool = False,
     demonstrations: Sequence[Demonstration] = (),
+    task: Task = "reasoning",
 ) -> Prompt:
     """The prompt for the next line. With `force_answer` the line already begins with the answer flag."""
     shown = "".join(
         _context(demo.question, demo.passages) + "\n".join(demo.lines) + "\n\n\n" for demo in demonstrations
     )
     lines = "".join(f"{line}\n" for line in rationales) + (ANSWER_FLAG if force_answer else "")
-    return Prompt(context=shown + _context(question, passages), lines=lines)
+    return Prompt(context=shown + _context(question, passages, task), lines=lines)
 
 
 def answer_line(answer: str) -> str:
@@ -75,6 +80,6 @@ def parse_line(text: str) -> tuple[str, str | None]:
     return answer_line(answer).rstrip(), answer
 
 
-def _context(question: str, passages: Sequence[Passage]) -> str:
+def _context(question: str, passages: Sequence[Passage], task: Task = "reasoning") -> str:
     shown = "".join(f"Passage: {one_line(passage.title)}\n{one_line(passage.text)}\n\n" for passage in passages)
-    return f"{shown}Question: {one_line(question)}\nReasoning:\n"
+    return f"{shown}Question: {one_line(question)}\n{task.capitalize()}:\n"

@@ -13,7 +13,7 @@ from steper_core.reasoning import ReasoningSettings, reason
 from steper_core.records import Chain, Question
 from steper_core.retrieval import Retriever, check_top_k
 from steper_core.teaching import GoldWriter, demonstrations_for
-from steper_core.writers import ModelWriter, StepWriter
+from steper_core.writers import ModelWriter, StepWriter, TaskWriter
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,14 @@ def _open_writer(
         max_new_tokens=max_new_tokens,
         temperature=model.temperature,
     )
-    return ModelWriter(local, demonstrations), model_facts(folder)
+    writer = TaskWriter(local) if model.tasks else ModelWriter(local, demonstrations)
+    return writer, model_facts(folder)
 
 
-def as_student(model: ModelSection, folder: str) -> ModelSection:
-    """The settings of a model with a trained checkpoint in its place: no demonstrations."""
-    return ModelSection.model_validate({**model.model_dump(), "model": folder, "demonstrations": 0, "backend": "local"})
+def as_student(model: ModelSection, folder: str, method: str) -> ModelSection:
+    """The settings of a model with a checkpoint of a method in its place: no demonstrations, the method's prompts."""
+    trained = {"model": folder, "demonstrations": 0, "backend": "local", "tasks": method == "multitask-kd"}
+    return ModelSection.model_validate({**model.model_dump(), **trained})
 
 
 def with_framework(reasoning: ReasoningSection, name: str) -> ReasoningSection:

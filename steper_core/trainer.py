@@ -1,4 +1,4 @@
-"""Training a student on the rows of kept chains, with transformers' Trainer.
+"""Trainer over whole chains: losses by task, weighted, in forwards of bounded size.
 
 A batch is made of whole chains. Its rows are sorted by length and split into forwards of bounded size, whose gradients
 add up to exactly those of the whole: every loss is a sum over target tokens divided by the chains of the global batch.
@@ -7,9 +7,6 @@ add up to exactly those of the whole: every loss is a sum over target tokens div
 from __future__ import annotations
 
 import contextlib
-import json
-import math
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,26 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
-from transformers import (
-    AutoTokenizer,
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-)
+from transformers import PrinterCallback, Trainer, TrainerCallback
 
-from steper_core.checkpoints import disk_bytes, drop_resume_state
-from steper_core.config import TrainSection
-from steper_core.devices import peak_memory_bytes, pick_device, pick_dtype
 from steper_core.errors import UserError
 from steper_core.examples import ChainRows
-from steper_core.hush import hush_transformers
-from steper_core.losses import cross_entropy, target_logits, task_losses
+from steper_core.losses import task_losses
+from steper_core.objectives import Objective
 from steper_core.packing import Row, collate, split_rows
-from steper_core.path_attention import load_with_paths
-from steper_core.records import ABILITIES
 from steper_core.rundir import RunDir, TrainPoint
+from steper_core.side_optimizer import SideOptimizer
 from steper_core.weighting import FixedWeighting, LearnedWeighting
 
 OnProgress = Callable[[int, int], None]
@@ -56,20 +44,23 @@ class GlobalBatch:
 class _Meter:
     """What was seen since the last log: raw losses, tokens and seconds."""
 
-    losses: Tensor = field(default_factory=lambda: torch.zeros(len(ABILITIES)))
-    present: tuple[bool, ...] = (False,) * len(ABILITIES)
+    losses: Tensor
+    present: tuple[bool, ...] = ()
     tokens: int = 0
+    questions: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 
 
 class StepTrainer(Trainer):
-    """Trainer with the loss of eq. 3 or eq. 4 over batches of whole chains."""
+    """Trainer over batches of whole chains, with an objective for each target token and a weighting of tasks."""
 
     def __init__(
         self,
         *,
+        tasks: Sequence[str],
+        objective: Objective,
         weighting: FixedWeighting | LearnedWeighting,
-        sigma_learning_rate: float,
+        side: SideOptimizer,
         forward_tokens: int,
         run: RunDir,
         on_progress: OnProgress,
@@ -77,42 +68,34 @@ class StepTrainer(Trainer):
     ) -> None:
         super().__init__(**trainer_options)
         self.weighting = weighting
-        self._sigma_learning_rate = sigma_learning_rate
+        self.side = side
+        self._tasks = tuple(tasks)
+        self._objective = objective
         self._forward_tokens = forward_tokens
         self._run = run
-        self.meter = _Meter()
+        self.meter = self._new_meter()
         self.loss_is_scaled_for_ga = True
-        if isinstance(weighting, LearnedWeighting):
-            weighting.to(self.args.device)
         self.remove_callback(PrinterCallback)
         self.add_callback(_AfterStep(self, run, on_progress))
-
-    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """The model's parameter groups, and one for s without weight decay and with its own learning rate."""
-        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
-        if isinstance(self.weighting, LearnedWeighting):
-            optimizer.add_param_group(
-                {"params": [self.weighting.s], "weight_decay": 0.0, "lr": self._sigma_learning_rate}
-            )
-        return optimizer
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
-        """Fetch the batches of one optimizer step and count their chains and abilities over all ranks."""
+        """Fetch the batches of one optimizer step and count their chains and tasks over all ranks."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         chains = [chain for batch in batches for chain in batch["chains"]]
-        found = {ability for chain in chains for row in chain.rows for ability in row.tasks.tolist()}
-        counts = torch.tensor([len(chains), *(int(place in found) for place in range(len(ABILITIES)))], device=device)
+        found = {task for chain in chains for row in chain.rows for task in row.tasks.tolist()}
+        counts = torch.tensor([len(chains), *(int(place in found) for place in range(len(self._tasks)))], device=device)
         counts = self.accelerator.reduce(counts, "sum")
         present = tuple(bool(count) for count in counts[1:].tolist())
         return batches, GlobalBatch(int(counts[0]), present, len(batches))
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
-        """Forward and backward over one batch of chains, in forwards of at most `forward_tokens` padded tokens."""
+        """Forward and backward over one batch of chains, in forwards of at most `forward_tokens` tokens."""
         batch: GlobalBatch = num_items_in_batch
         model.train()
-        parts = split_rows(rows_of(inputs["chains"]), self._forward_tokens)
+        chains: list[ChainRows] = inputs["chains"]
+        parts = split_rows(rows_of(chains), self._forward_tokens)
         present = torch.tensor(batch.present, device=self.args.device)
         total = torch.zeros((), device=self.args.device)
         for number, rows in enumerate(parts):
@@ -126,12 +109,31 @@ class StepTrainer(Trainer):
             total += loss.detach()
         self.meter.present = batch.present
         self.meter.tokens += sum(len(row) for rows in parts for row in rows)
+        self.meter.questions += [chain.question_id for chain in chains]
         return total
+
+    def read_meter(self) -> _Meter:
+        """What was seen since the last step, over all ranks; the meter starts anew."""
+        meter, self.meter = self.meter, self._new_meter()
+        seen = torch.cat([meter.losses, torch.tensor([float(meter.tokens)])]).to(self.args.device)
+        seen = self.accelerator.reduce(seen, "sum").cpu()
+        meter.losses, meter.tokens = seen[:-1], int(seen[-1])
+        return meter
+
+    def by_task(self, losses: Tensor, present: Sequence[bool]) -> dict[str, float]:
+        """Losses of those tasks that occurred, by name."""
+        return {
+            str(task): round(float(loss), 6)
+            for task, loss, there in zip(self._tasks, losses, present, strict=True)
+            if there
+        }
+
+    def _new_meter(self) -> _Meter:
+        return _Meter(torch.zeros(len(self._tasks)))
 
     def _losses(self, model: Any, rows: Sequence[Row], chain_count: int) -> Tensor:
         forward = collate(rows, self.args.device)
-        found = cross_entropy(target_logits(model, forward), forward)
-        return task_losses(found, forward, len(ABILITIES), chain_count)
+        return task_losses(self._objective.losses(model, forward), forward, len(self._tasks), chain_count)
 
     @torch.no_grad()
     def evaluate(
@@ -141,29 +143,41 @@ class StepTrainer(Trainer):
         dataset: Any = self.eval_dataset if eval_dataset is None else eval_dataset
         chains: Sequence[ChainRows] = dataset
         self.model_wrapped.eval()
-        losses = torch.zeros(len(ABILITIES))
+        losses = torch.zeros(len(self._tasks))
         rows = rows_of(chains)
         for part in split_rows(rows, self._forward_tokens):
             losses += self._losses(self.model_wrapped, part, len(chains)).cpu()
-        require_finite(losses, self.state.global_step)
-        present = {ability for row in rows for ability in row.tasks.tolist()}
-        self._run.append_train_point(
-            TrainPoint(
-                step=self.state.global_step,
-                epoch=round(self.state.epoch or 0.0, 4),
-                losses=_by_ability(losses, [place in present for place in range(len(ABILITIES))]),
-                held_out=True,
+        require_finite(losses, self.state.global_step, "the held-out questions")
+        present = {task for row in rows for task in row.tasks.tolist()}
+        if self.state.is_world_process_zero:
+            self._run.append_train_point(
+                TrainPoint(
+                    step=self.state.global_step,
+                    epoch=round(self.state.epoch or 0.0, 4),
+                    losses=self.by_task(losses, [place in present for place in range(len(self._tasks))]),
+                    held_out=True,
+                )
             )
-        )
         self.meter.started = time.perf_counter()
-        metrics = {f"{metric_key_prefix}_loss": float(losses.sum()) / len(ABILITIES)}
+        metrics = {f"{metric_key_prefix}_loss": float(losses.mean())}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
-        if isinstance(self.weighting, LearnedWeighting) and output_dir is not None:
-            self.weighting.save(Path(output_dir))
+        if output_dir is not None:
+            self.side.save(Path(output_dir))
+            if isinstance(self.weighting, LearnedWeighting):
+                self.weighting.save(Path(output_dir))
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        try:
+            super()._save_checkpoint(model, trial)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise UserError(
+                f"{self.args.output_dir}: step {self.state.global_step} could not be saved ({error}); earlier "
+                "checkpoints are whole: make room and repeat the command to go on from the last"
+            ) from error
 
 
 class _AfterStep(TrainerCallback):
@@ -177,92 +191,36 @@ class _AfterStep(TrainerCallback):
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._rate = kwargs["lr_scheduler"].get_last_lr()[0]
+        trainer = self._trainer
+        trainer.side.step(self._rate / args.learning_rate, lambda grad: trainer.accelerator.reduce(grad, "mean"))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        meter = self._trainer.meter
-        self._trainer.meter = _Meter()
-        require_finite(meter.losses, state.global_step)
-        if isinstance(self._trainer.weighting, LearnedWeighting):
-            self._trainer.weighting.clamp()
-            # The trainer zeroes the gradients of the model, and s is no part of it.
-            self._trainer.weighting.s.grad = None
-        if state.is_world_process_zero:
-            self._run.append_train_point(
-                TrainPoint(
-                    step=state.global_step,
-                    epoch=round(state.epoch, 4),
-                    losses=_by_ability(meter.losses, meter.present),
-                    sigmas=self._trainer.weighting.sigmas(),
-                    learning_rate=self._rate,
-                    tokens_per_second=round(meter.tokens / (time.perf_counter() - meter.started), 1),
-                )
-            )
-            self._on_progress(state.global_step, state.max_steps)
+        trainer = self._trainer
+        meter = trainer.read_meter()
+        require_finite(meter.losses, state.global_step, "question " + ", ".join(map(repr, meter.questions[:8])))
+        if isinstance(trainer.weighting, LearnedWeighting):
+            trainer.weighting.clamp()
+        if not state.is_world_process_zero:
+            return
+        point = TrainPoint(
+            step=state.global_step,
+            epoch=round(state.epoch, 4),
+            losses=trainer.by_task(meter.losses, meter.present),
+            sigmas=trainer.weighting.sigmas(),
+            learning_rate=self._rate,
+            tokens_per_second=round(meter.tokens / (time.perf_counter() - meter.started), 1),
+        )
+        self._run.append_train_point(point)
+        if args.report_to:
+            trainer.log(_tracked(point))
+        self._on_progress(state.global_step, state.max_steps)
 
 
-def train_student(
-    base: Path,
-    training: Sequence[ChainRows],
-    held_out: Sequence[ChainRows],
-    settings: TrainSection,
-    *,
-    seed: int,
-    run: RunDir,
-    device: str = "auto",
-    on_progress: OnProgress = lambda _done, _all: None,
-) -> dict[str, float]:
-    """Train a copy of the model at `base` in a run's folder, resuming from its last whole checkpoint.
-
-    Returns:
-        Measurements: best_step, steps, training_seconds, tokens_per_second, disk_bytes, peak_memory_bytes (CUDA).
-
-    Raises:
-        UserError: nothing to train on, or a loss that is no number.
-    """
-    if not training:
-        raise UserError("no chain to train on: all were rejected, or none has a step of the abilities asked for")
-    hush_transformers()
-    folder = run.path / "checkpoints"
-    resume = _last_whole_checkpoint(folder)
-    chosen = pick_device(device)
-    model = load_with_paths(base)
-    weighting = LearnedWeighting() if settings.weighting == "learned" else FixedWeighting(_weights(settings))
-    if resume is not None and isinstance(weighting, LearnedWeighting):
-        weighting.load(resume)
-    trainer = StepTrainer(
-        weighting=weighting,
-        sigma_learning_rate=settings.sigma_learning_rate,
-        forward_tokens=settings.forward_tokens,
-        run=run,
-        on_progress=on_progress,
-        model=model,
-        args=_arguments(folder, settings, seed, chosen, len(training), measure=bool(held_out)),
-        train_dataset=list(training),
-        eval_dataset=list(held_out) or None,
-        data_collator=_collate,
-        processing_class=AutoTokenizer.from_pretrained(base),
-    )
-    started = time.perf_counter()
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    seconds = time.perf_counter() - started
-    for checkpoint in folder.glob("checkpoint-*"):
-        drop_resume_state(checkpoint)
-    facts = {
-        "best_step": float(trainer.state.best_global_step or trainer.state.global_step),
-        "steps": float(trainer.state.global_step),
-        "training_seconds": round(seconds, 1),
-        "tokens_per_second": _mean_speed(run),
-        "disk_bytes": float(disk_bytes(folder)),
-    }
-    peak = peak_memory_bytes(chosen)
-    return facts if peak is None else {**facts, "peak_memory_bytes": float(peak)}
-
-
-def require_finite(losses: Tensor, step: int) -> None:
-    """Raise a UserError if a loss is infinite or no number."""
+def require_finite(losses: Tensor, step: int, batch: str) -> None:
+    """Raise a UserError that names the batch if a loss is infinite or no number."""
     if not torch.isfinite(losses).all():
         raise UserError(
-            f"the loss is no number at step {step}; checkpoints before it are whole. "
+            f"the loss is no number at step {step}, on {batch}; checkpoints before it are whole. "
             "Try a lower train.learning_rate, or train.dtype=float32"
         )
 
@@ -272,67 +230,8 @@ def rows_of(chains: Sequence[ChainRows]) -> list[Row]:
     return [row for chain in chains for row in chain.rows]
 
 
-def _arguments(
-    folder: Path, settings: TrainSection, seed: int, device: torch.device, chains: int, *, measure: bool
-) -> TrainingArguments:
-    steps_per_epoch = math.ceil(chains / (settings.batch_chains * settings.accumulation_steps))
-    every = max(1, math.ceil(steps_per_epoch / settings.checkpoints_per_epoch))
-    return TrainingArguments(
-        output_dir=str(folder),
-        seed=seed,
-        num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch_chains,
-        gradient_accumulation_steps=settings.accumulation_steps,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=settings.warmup_share if settings.warmup_share < 1 else 0.99,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        bf16=pick_dtype(settings.dtype, device) is torch.bfloat16,
-        use_cpu=device.type == "cpu",
-        activation_checkpointing=settings.gradient_checkpointing,
-        logging_strategy="no",
-        eval_strategy="steps" if measure else "no",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=settings.keep_checkpoints,
-        metric_for_best_model="loss" if measure else None,
-        greater_is_better=False if measure else None,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        disable_tqdm=True,
-        report_to="none",
-    )
-
-
-def _weights(settings: TrainSection) -> tuple[float, float, float]:
-    return settings.weights if settings.weighting == "fixed" else (1.0, 1.0, 1.0)
-
-
-def _collate(chains: list[ChainRows]) -> dict[str, Any]:
-    return {"chains": chains}
-
-
-def _last_whole_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint; those that a kill left unfinished are deleted. The trainer's state is written last."""
-    whole = []
-    for checkpoint in folder.glob("checkpoint-*"):
-        try:
-            whole.append((int(json.loads((checkpoint / "trainer_state.json").read_text())["global_step"]), checkpoint))
-        except (OSError, ValueError, KeyError):
-            shutil.rmtree(checkpoint)
-    return max(whole)[1] if whole else None
-
-
-def _mean_speed(run: RunDir) -> float:
-    speeds = [point.tokens_per_second for point in run.train_points() if point.tokens_per_second]
-    return round(sum(speeds) / len(speeds), 1) if speeds else 0.0
-
-
-def _by_ability(losses: Tensor, present: Sequence[bool]) -> dict[str, float]:
-    return {
-        ability.value: round(float(loss), 6)
-        for ability, loss, there in zip(ABILITIES, losses, present, strict=True)
-        if there
-    }
+def _tracked(point: TrainPoint) -> dict[str, float]:
+    """A point under the names that trackers show."""
+    figures = {f"loss/{task}": loss for task, loss in point.losses.items()}
+    sigmas = {f"sigma/{task}": sigma for task, sigma in point.sigmas.items()}
+    return {**figures, **sigmas, "learning_rate": point.learning_rate or 0.0}

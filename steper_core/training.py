@@ -1,24 +1,35 @@
-"""From a collect run's kept chains to a trained student: choose examples by method, tokenise, train."""
+"""From a collect run's kept chains to a trained student: examples by method, tokens, model, objective, trainer."""
 
 from __future__ import annotations
 
-from collections.abc import Set
+import json
+import math
+import shutil
+import time
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from importlib import util
 from pathlib import Path
 from typing import Any
 
-from steper_core.config import Method, TrainSection
-from steper_core.errors import UserError
-from steper_core.examples import EncodedChains, encode_chains, step_examples
-from steper_core.records import ABILITIES, Ability
-from steper_core.rundir import RunDir
-from steper_core.trainer import OnProgress, train_student
+import torch
+from transformers import AutoTokenizer, TrainingArguments
 
-ABILITIES_OF: dict[Method, tuple[Ability, ...]] = {
-    "vanilla-kd": (Ability.AGGREGATION,),
-    "steper": ABILITIES,
-}
-"""Which step examples a method trains on (StepER, section 4: Vanilla-KD is the aggregation examples alone)."""
+from steper_core.checkpoints import disk_bytes, drop_resume_state
+from steper_core.config import TrainSection
+from steper_core.devices import peak_memory_bytes, pick_device, pick_dtype
+from steper_core.errors import UserError
+from steper_core.examples import ChainRows, EncodedChains, encode_chains
+from steper_core.hush import hush_transformers
+from steper_core.methods import plan_of
+from steper_core.objectives import CrossEntropy, Features, Objective, SoftTargets
+from steper_core.path_attention import load_with_paths
+from steper_core.rundir import RunDir
+from steper_core.side_optimizer import SideOptimizer
+from steper_core.students import load_student
+from steper_core.trainer import OnProgress, StepTrainer
+from steper_core.vocabularies import shared_vocabulary
+from steper_core.weighting import FixedWeighting, LearnedWeighting
 
 
 @dataclass(frozen=True)
@@ -29,8 +40,17 @@ class TrainingOutcome:
     counts: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Models:
+    """Folders of the student's base model and, for losses that need one, of the teacher; what the base is called."""
+
+    base: Path
+    base_name: str
+    teacher: Path | None = None
+
+
 def train_on_chains(
-    base: Path,
+    models: Models,
     teacher_run: RunDir,
     settings: TrainSection,
     *,
@@ -48,32 +68,18 @@ def train_on_chains(
     Raises:
         UserError: no chain is left to train on, or the tokenizer has no end-of-sequence token.
     """
-    from transformers import AutoTokenizer
-
-    tokenizer: Any = AutoTokenizer.from_pretrained(base)
-    if tokenizer.eos_token_id is None:
-        raise UserError(f"the tokenizer of {base} has no end-of-sequence token, so a student could not learn to stop")
-    chains = {chain.question_id: chain for chain in teacher_run.chains()}
-    questions = {question.id: question for question in teacher_run.questions()}
-    passages = {passage.id: passage for passage in teacher_run.passages()}
-
-    def encode(ids: list[str]) -> EncodedChains:
-        examples = [step_examples(questions[i], chains[i], passages, ABILITIES_OF[settings.method]) for i in ids]
-        return encode_chains(examples, tokenizer, settings.max_length, tokenizer.eos_token_id, packed=settings.packing)
-
-    training = encode([i for i in chains if i not in held_out and i not in banned])
-    measured = encode([i for i in chains if i in held_out and i not in banned])
+    training, measured = encode_run(models.base, teacher_run, settings, held_out=held_out, banned=banned)
     counts = {
         "chains": len(training.chains),
         "examples": training.examples - training.left_out,
         "cut": training.cut,
         "left_out": training.left_out,
         "held_out_chains": len(measured.chains),
-        "also_in_evaluation": sum(i in banned for i in chains),
+        "also_in_evaluation": sum(chain.question_id in banned for chain in teacher_run.chains()),
     }
     run.update(counts=counts)
     facts = train_student(
-        base,
+        models,
         training.chains,
         measured.chains,
         settings,
@@ -83,3 +89,181 @@ def train_on_chains(
         on_progress=on_progress,
     )
     return TrainingOutcome(facts, counts)
+
+
+def encode_run(
+    base: Path, teacher_run: RunDir, settings: TrainSection, *, held_out: Set[str], banned: Set[str]
+) -> tuple[EncodedChains, EncodedChains]:
+    """The rows to train on, and those of the held-out questions.
+
+    Raises:
+        UserError: the tokenizer has no end-of-sequence token.
+    """
+    tokenizer: Any = AutoTokenizer.from_pretrained(base)
+    if tokenizer.eos_token_id is None:
+        raise UserError(f"the tokenizer of {base} has no end-of-sequence token, so a student could not learn to stop")
+    plan = plan_of(settings)
+    chains = {chain.question_id: chain for chain in teacher_run.chains() if chain.question_id not in banned}
+    questions = {question.id: question for question in teacher_run.questions()}
+    passages = {passage.id: passage for passage in teacher_run.passages()}
+
+    def encode(ids: list[str]) -> EncodedChains:
+        examples = [plan.examples(questions[i], chains[i], passages) for i in ids]
+        return encode_chains(
+            examples, plan.tasks, tokenizer, settings.max_length, tokenizer.eos_token_id, packed=settings.packing
+        )
+
+    return encode([i for i in chains if i not in held_out]), encode([i for i in chains if i in held_out])
+
+
+def train_student(
+    models: Models,
+    training: Sequence[ChainRows],
+    held_out: Sequence[ChainRows],
+    settings: TrainSection,
+    *,
+    seed: int,
+    run: RunDir,
+    device: str = "auto",
+    on_progress: OnProgress = lambda _done, _all: None,
+) -> dict[str, float]:
+    """Train a copy of the base model in a run's folder, resuming from its last whole checkpoint.
+
+    Returns:
+        Measurements: best_step, steps, training_seconds, tokens_per_second, disk_bytes, peak_memory_bytes (CUDA).
+
+    Raises:
+        UserError: nothing to train on, a teacher that does not fit, or a loss that is no number.
+    """
+    if not training:
+        raise UserError("no chain to train on: all were rejected, or none has a step of the abilities asked for")
+    hush_transformers()
+    folder = run.path / "checkpoints"
+    chosen = pick_device(device)
+    arguments = _arguments(folder, settings, seed, chosen, len(training), measure=bool(held_out))
+    student = load_student(models.base, settings, models.base_name, seed).to(arguments.device)
+    objective = _objective(student, models, settings, seed, pick_dtype(settings.dtype, chosen))
+    weighting = _weighting(settings, arguments.device)
+    side = SideOptimizer(
+        [
+            (
+                list(weighting.parameters()) if isinstance(weighting, LearnedWeighting) else [],
+                settings.sigma_learning_rate,
+            ),
+            (objective.parameters(), settings.features.learning_rate),
+        ]
+    )
+    resume = _last_whole_checkpoint(folder)
+    if resume is not None:
+        side.load(resume)
+    trainer = StepTrainer(
+        tasks=plan_of(settings).tasks,
+        objective=objective,
+        weighting=weighting,
+        side=side,
+        forward_tokens=settings.forward_tokens,
+        run=run,
+        on_progress=on_progress,
+        model=student,
+        args=arguments,
+        train_dataset=list(training),
+        eval_dataset=list(held_out) or None,
+        data_collator=_collate,
+        processing_class=AutoTokenizer.from_pretrained(models.base),
+    )
+    started = time.perf_counter()
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    seconds = time.perf_counter() - started
+    for checkpoint in folder.glob("checkpoint-*"):
+        drop_resume_state(checkpoint)
+    facts = {
+        "best_step": float(trainer.state.best_global_step or trainer.state.global_step),
+        "steps": float(trainer.state.global_step),
+        "training_seconds": round(seconds, 1),
+        "tokens_per_second": _mean_speed(run),
+        "disk_bytes": float(disk_bytes(folder)),
+    }
+    peak = peak_memory_bytes(chosen)
+    return facts if peak is None else {**facts, "peak_memory_bytes": float(peak)}
+
+
+def _objective(student: Any, models: Models, settings: TrainSection, seed: int, dtype: torch.dtype) -> Objective:
+    if settings.loss == "cross-entropy":
+        return CrossEntropy()
+    if models.teacher is None:
+        raise UserError(
+            f"loss = {settings.loss} follows a local model: set train.teacher, or teacher.backend=local with its model"
+        )
+    vocabulary = shared_vocabulary(models.base, models.teacher)
+    teacher = load_with_paths(models.teacher, dtype).to(student.device).eval().requires_grad_(False)
+    if settings.loss == "features":
+        return Features(settings.features, student, teacher, seed)
+    return SoftTargets(settings.logits, vocabulary, teacher)
+
+
+def _weighting(settings: TrainSection, device: torch.device) -> FixedWeighting | LearnedWeighting:
+    tasks = plan_of(settings).tasks
+    if settings.weighting == "learned":
+        return LearnedWeighting(tasks).to(device)
+    return FixedWeighting(settings.weights if settings.weighting == "fixed" else [1.0] * len(tasks))
+
+
+def _arguments(
+    folder: Path, settings: TrainSection, seed: int, device: torch.device, chains: int, *, measure: bool
+) -> TrainingArguments:
+    _require_trackers(settings.trackers)
+    steps_per_epoch = math.ceil(chains / (settings.batch_chains * settings.accumulation_steps))
+    every = max(1, math.ceil(steps_per_epoch / settings.checkpoints_per_epoch))
+    return TrainingArguments(
+        output_dir=str(folder),
+        seed=seed,
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_chains,
+        gradient_accumulation_steps=settings.accumulation_steps,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=settings.warmup_share if settings.warmup_share < 1 else 0.99,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        bf16=pick_dtype(settings.dtype, device) is torch.bfloat16,
+        use_cpu=device.type == "cpu",
+        activation_checkpointing=settings.gradient_checkpointing,
+        logging_strategy="no",
+        eval_strategy="steps" if measure else "no",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=settings.keep_checkpoints,
+        metric_for_best_model="loss" if measure else None,
+        greater_is_better=False if measure else None,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+        report_to=list(settings.trackers) or "none",
+    )
+
+
+def _require_trackers(names: Sequence[str]) -> None:
+    missing = [name for name in names if util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"train.trackers names {missing[0]}, which is not installed: pip install {missing[0]}")
+
+
+def _collate(chains: list[ChainRows]) -> dict[str, Any]:
+    return {"chains": chains}
+
+
+def _last_whole_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint; those that a kill left unfinished are deleted. The trainer's state is written last."""
+    whole = []
+    for checkpoint in folder.glob("checkpoint-*"):
+        try:
+            whole.append((int(json.loads((checkpoint / "trainer_state.json").read_text())["global_step"]), checkpoint))
+        except (OSError, ValueError, KeyError):
+            shutil.rmtree(checkpoint)
+    return max(whole)[1] if whole else None
+
+
+def _mean_speed(run: RunDir) -> float:
+    speeds = [point.tokens_per_second for point in run.train_points() if point.tokens_per_second]
+    return round(sum(speeds) / len(speeds), 1) if speeds else 0.0

@@ -1,16 +1,14 @@
-"""How the losses of the three abilities become one: fixed weights (eq. 3) or learned ones (eq. 4)."""
+"""How the losses of the tasks (for StepER the three abilities) become one: by fixed weights or by learned ones."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-
-from steper_core.errors import UserError
-from steper_core.records import ABILITIES
 
 SIGMA_FILE = "sigma.json"
 _CLAMP = 6.0
@@ -18,32 +16,32 @@ _CLAMP = 6.0
 
 
 class Weighting(Protocol):
-    """Combines losses by ability into the loss that is minimised."""
+    """Combines losses by task into the loss that is minimised."""
 
     def combine(self, losses: Tensor, present: Tensor, constant_share: float) -> Tensor:
         """The loss of a part of a global batch.
 
         Args:
-            losses: (3,) this part's share of the raw losses, in the order of ABILITIES.
-            present: (3,) bool: which abilities occur anywhere in the global batch.
+            losses: (tasks,) this part's share of the raw losses.
+            present: (tasks,) bool: which tasks occur anywhere in the global batch.
             constant_share: this part's share of terms that do not depend on the losses; the shares sum to 1.
         """
         ...
 
     def sigmas(self) -> dict[str, float]:
-        """sigma by ability; empty where none is learned."""
+        """sigma by task; empty where none is learned."""
         ...
 
 
 class FixedWeighting:
-    """Eq. 3 with weights lambda: (1/3) * sum_j lambda_j * L_j. Uniform is lambda = (1, 1, 1)."""
+    """StepER's eq. 3 with weights lambda, for T tasks: (1/T) * sum_j lambda_j * L_j. Uniform is lambda = 1."""
 
-    def __init__(self, weights: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> None:
-        self._weights = torch.tensor(weights)
+    def __init__(self, weights: Sequence[float]) -> None:
+        self._weights = torch.tensor(weights, dtype=torch.float32)
 
     def combine(self, losses: Tensor, present: Tensor, constant_share: float) -> Tensor:
         """See `Weighting.combine`."""
-        return (self._weights.to(losses.device) * losses).sum() / len(ABILITIES)
+        return (self._weights.to(losses.device) * losses).mean()
 
     def sigmas(self) -> dict[str, float]:
         """None is learned."""
@@ -53,13 +51,14 @@ class FixedWeighting:
 class LearnedWeighting(nn.Module):
     """Eq. 4 (Kendall et al. 2018): sum_j L_j / (2 sigma_j^2) + log sigma_j, with s_j = log sigma_j^2 learned.
 
-    s is float32 and starts at 0. An ability absent from the whole global batch is left out with both of its terms. At
+    s is float32 and starts at 0. A task absent from the whole global batch is left out with both of its terms. At
     the optimum sigma_j^2 = L_j, so a term is negative once L_j < 1/e: that is normal, watch the raw losses.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tasks: Sequence[str]) -> None:
         super().__init__()
-        self.s = nn.Parameter(torch.zeros(len(ABILITIES), dtype=torch.float32))
+        self._tasks = tuple(tasks)
+        self.s = nn.Parameter(torch.zeros(len(tasks), dtype=torch.float32))
 
     def combine(self, losses: Tensor, present: Tensor, constant_share: float) -> Tensor:
         """See `Weighting.combine`."""
@@ -72,27 +71,11 @@ class LearnedWeighting(nn.Module):
         self.s.clamp_(-_CLAMP, _CLAMP)
 
     def sigmas(self) -> dict[str, float]:
-        """sigma_j = exp(s_j / 2) by ability."""
+        """sigma_j = exp(s_j / 2) by task."""
         values = torch.exp(self.s.detach() / 2).tolist()
-        return {ability.value: round(value, 6) for ability, value in zip(ABILITIES, values, strict=True)}
+        return {task: round(value, 6) for task, value in zip(self._tasks, values, strict=True)}
 
     def save(self, folder: Path) -> None:
-        """Write sigma.json beside a model's weights: s as it is, so that a resumed run continues exactly."""
-        stored = {ability.value: value for ability, value in zip(ABILITIES, self.s.tolist(), strict=True)}
+        """Write sigma.json beside a model's weights, for people and other tools."""
+        stored = dict(zip(self._tasks, self.s.tolist(), strict=True))
         (folder / SIGMA_FILE).write_text(json.dumps({"log_sigma_squared": stored}), "utf-8")
-
-    @torch.no_grad()
-    def load(self, folder: Path) -> None:
-        """Read sigma.json of a checkpoint.
-
-        Raises:
-            UserError: the checkpoint has none, or a damaged one.
-        """
-        file = folder / SIGMA_FILE
-        try:
-            stored = json.loads(file.read_text("utf-8"))["log_sigma_squared"]
-            self.s.copy_(torch.tensor([stored[ability.value] for ability in ABILITIES]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{file} is missing or damaged: the checkpoint cannot be resumed; delete {folder}"
-            ) from error

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from steper_core.prompts import Demonstration, Prompt, build_prompt
+from steper_core.prompts import Demonstration, Prompt, Task, answer_line, build_prompt
 from steper_core.records import Passage, Question
 
 
@@ -75,6 +75,61 @@ class ModelWriter:
             for request in requests
         ]
         return self.model.complete(prompts, [request.seed for request in requests])
+
+
+@dataclass(frozen=True)
+class TaskWriter:
+    """A student of two independent tasks: reasons line by line, and where it has no more to say, or must, answers.
+
+    The answer is written from passages and question alone, as it was learned (examples.task_examples).
+    """
+
+    model: LanguageModel
+
+    def write(self, requests: Sequence[StepRequest]) -> list[Completion]:
+        """The next line of each chain; of those that end, the answer, with the cost of both prompts."""
+        found: dict[int, Completion] = {}
+        open_places = [place for place, request in enumerate(requests) if not request.force_answer]
+        if open_places:
+            lines = self._complete([requests[place] for place in open_places], "reasoning")
+            found = dict(zip(open_places, lines, strict=True))
+        ending = [place for place in range(len(requests)) if place not in found or _says_nothing(found[place])]
+        if ending:
+            answers = self._complete([requests[place] for place in ending], "answer")
+            for place, answer in zip(ending, answers, strict=True):
+                found[place] = _joined(found.get(place), answer)
+        return [found[place] for place in range(len(requests))]
+
+    def _complete(self, requests: Sequence[StepRequest], task: Task) -> list[Completion]:
+        answers = task == "answer"
+        prompts = [
+            build_prompt(
+                request.question.text,
+                request.passages,
+                () if answers else request.rationales,
+                force_answer=answers,
+                task=task,
+            )
+            for request in requests
+        ]
+        return self.model.complete(prompts, [request.seed for request in requests])
+
+
+def _says_nothing(line: Completion) -> bool:
+    return line.problem is None and not line.text.strip()
+
+
+def _joined(line: Completion | None, answer: Completion) -> Completion:
+    """An answer after the prompt that brought no line, if there was one."""
+    if line is None:
+        return answer
+    return Completion(
+        answer_line(answer.text.strip()),
+        line.prompt_tokens + answer.prompt_tokens,
+        line.output_tokens + answer.output_tokens,
+        line.seconds + answer.seconds,
+        answer.problem,
+    )
 
 
 @dataclass

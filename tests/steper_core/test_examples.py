@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from steper_core.examples import StepExample, encode_chains, step_examples
+from steper_core.examples import Example, encode_chains, step_examples
 from steper_core.lm_local import LocalModel
 from steper_core.prompts import build_prompt
-from steper_core.records import Ability, Chain, Passage, Question, Retrieved, Step, StopReason, ability_of
+from steper_core.records import ABILITIES, Ability, Chain, Passage, Question, Retrieved, Step, StopReason, ability_of
 
 PASSAGES = [Passage.of(f"Title {n}", f"Text {n} é.") for n in range(4)]
 KNOWN = {passage.id: passage for passage in PASSAGES}
@@ -58,7 +58,7 @@ FOUR = ("One.", "Two.", "Three.", "So the answer is: Tiv")
 
 def test_targets_are_cumulative_and_prompts_hold_the_passages_so_far() -> None:
     examples = step_examples(QUESTION, chain(*FOUR, passages=((1, 0), (2,), (), (3,))), KNOWN)
-    assert [example.ability for example in examples] == [
+    assert [example.task for example in examples] == [
         Ability.INITIALIZATION,
         Ability.EXPANSION,
         Ability.EXPANSION,
@@ -79,7 +79,7 @@ def test_targets_are_cumulative_and_prompts_hold_the_passages_so_far() -> None:
 
 def test_a_single_step_gives_one_aggregation_example() -> None:
     (example,) = step_examples(QUESTION, chain(FOUR[-1]), KNOWN)
-    assert (example.ability, example.target) == (Ability.AGGREGATION, "So the answer is: Tiv")
+    assert (example.task, example.target) == (Ability.AGGREGATION, "So the answer is: Tiv")
 
 
 def test_vanilla_kd_is_the_aggregation_example_alone() -> None:
@@ -89,7 +89,7 @@ def test_vanilla_kd_is_the_aggregation_example_alone() -> None:
 
 def test_each_row_is_prompt_target_and_end_with_weights_that_sum_to_one() -> None:
     examples = step_examples(QUESTION, chain(*FOUR), KNOWN)
-    found = encode_chains([examples], ByteTokenizer(), 10_000, END, packed=False)
+    found = encode_chains([examples], ABILITIES, ByteTokenizer(), 10_000, END, packed=False)
     (rows,) = found.chains
     assert (rows.question_id, found.examples, found.cut, found.left_out) == ("q", 4, 0, 0)
     for row, example, ability in zip(rows.rows, examples, (INIT, EXP, EXP, AGG), strict=True):
@@ -103,14 +103,14 @@ def test_each_row_is_prompt_target_and_end_with_weights_that_sum_to_one() -> Non
         assert sum(row.weights) == pytest.approx(1)
 
 
-def example(prompt: str, target: str) -> StepExample:
-    return StepExample("q", Ability.AGGREGATION, prompt, target)
+def example(prompt: str, target: str) -> Example:
+    return Example("q", Ability.AGGREGATION, prompt, target)
 
 
 def test_a_long_prompt_loses_its_oldest_tokens_and_the_target_none() -> None:
     # A target of 3 bytes and the end leave 6 of 10 tokens to the prompt.
     examples = [[example("0123456789", "abc"), example("012345", "abc")]]
-    found = encode_chains(examples, ByteTokenizer(), 10, END, packed=False)
+    found = encode_chains(examples, ABILITIES, ByteTokenizer(), 10, END, packed=False)
     cut, whole = found.chains[0].rows
     assert text_of(cut.ids[:-1]) == "456789abc"
     assert cut.sources.tolist() == [5, 6, 7, 8]
@@ -120,7 +120,7 @@ def test_a_long_prompt_loses_its_oldest_tokens_and_the_target_none() -> None:
 
 def test_an_example_whose_target_fills_the_limit_is_left_out_and_counted() -> None:
     chains = [[example("prompt", "12345678"), example("prompt", "123456789")], [example("prompt", "1234567890")], []]
-    found = encode_chains(chains, ByteTokenizer(), 10, END)
+    found = encode_chains(chains, ABILITIES, ByteTokenizer(), 10, END)
     (rows,) = found.chains
     assert [text_of(row.ids[:-1]) for row in rows.rows] == ["t12345678"]
     assert (found.examples, found.cut, found.left_out) == (3, 1, 2)
@@ -132,7 +132,7 @@ def test_training_sees_the_same_tokens_as_inference(tiny_model: Path) -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     examples = step_examples(QUESTION, chain(*FOUR), KNOWN)
-    (rows,) = encode_chains([examples], tokenizer, 10_000, tokenizer.eos_token_id, packed=False).chains
+    (rows,) = encode_chains([examples], ABILITIES, tokenizer, 10_000, tokenizer.eos_token_id, packed=False).chains
     for number, row in enumerate(rows.rows, start=1):
         last = number == len(FOUR)
         prompt = build_prompt("Who?", PASSAGES[:number], FOUR[: number - 1], force_answer=last)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
 from steper_core.losses import task_losses
 from steper_core.packing import Forward
+from steper_core.records import ABILITIES
 from steper_core.weighting import FixedWeighting, LearnedWeighting
 
 INIT, EXP, AGG = 0, 1, 2
@@ -63,7 +66,7 @@ def test_shares_of_a_batch_add_up_to_the_batch() -> None:
 
 def test_uniform_weighting_is_a_third_of_the_sum() -> None:
     losses = torch.tensor([1.0, 7 / 3, 2.0])
-    found = FixedWeighting().combine(losses, torch.tensor([True] * 3), 1.0)
+    found = FixedWeighting((1, 1, 1)).combine(losses, torch.tensor([True] * 3), 1.0)
     assert found.item() == pytest.approx((1 + 7 / 3 + 2) / 3)
 
 
@@ -73,7 +76,7 @@ def test_fixed_weighting_multiplies_each_ability() -> None:
 
 
 def test_learned_weighting_is_equation_4() -> None:
-    weighting = LearnedWeighting()
+    weighting = LearnedWeighting(ABILITIES)
     sigma = [0.5, 1.0, 2.0]
     with torch.no_grad():
         weighting.s.copy_(torch.tensor([2 * math.log(value) for value in sigma]))
@@ -85,7 +88,7 @@ def test_learned_weighting_is_equation_4() -> None:
 
 
 def test_learned_weighting_gradients_by_hand() -> None:
-    weighting = LearnedWeighting()
+    weighting = LearnedWeighting(ABILITIES)
     losses = torch.tensor([0.5, 2.0, 1.0], requires_grad=True)
     weighting.combine(losses, torch.tensor([True] * 3), 1.0).backward()
     # At s = 0: d/dL = 1/2 and d/ds = -L/2 + 1/2, so sigma grows where L > 1 and rests where L = sigma^2.
@@ -94,7 +97,7 @@ def test_learned_weighting_gradients_by_hand() -> None:
 
 
 def test_an_absent_ability_leaves_out_both_of_its_terms() -> None:
-    weighting = LearnedWeighting()
+    weighting = LearnedWeighting(ABILITIES)
     with torch.no_grad():
         weighting.s.fill_(1.0)
     losses = torch.tensor([1.0, 0.0, 1.0])
@@ -105,7 +108,7 @@ def test_an_absent_ability_leaves_out_both_of_its_terms() -> None:
 
 
 def test_constant_terms_of_the_parts_add_up_once() -> None:
-    weighting = LearnedWeighting()
+    weighting = LearnedWeighting(ABILITIES)
     with torch.no_grad():
         weighting.s.copy_(torch.tensor([0.3, -0.2, 0.7]))
     present = torch.tensor([True] * 3)
@@ -115,16 +118,12 @@ def test_constant_terms_of_the_parts_add_up_once() -> None:
     assert whole.item() == pytest.approx(cut.item())
 
 
-def test_sigma_is_clamped_and_survives_a_save(tmp_path: object) -> None:
-    from pathlib import Path
-
-    folder = Path(str(tmp_path))
-    weighting = LearnedWeighting()
+def test_sigma_is_clamped_and_written_by_task(tmp_path: Path) -> None:
+    weighting = LearnedWeighting(ABILITIES)
     with torch.no_grad():
         weighting.s.copy_(torch.tensor([100.0, -100.0, 0.123456789]))
     weighting.clamp()
     assert weighting.s.tolist()[:2] == [6.0, -6.0]
-    weighting.save(folder)
-    other = LearnedWeighting()
-    other.load(folder)
-    assert torch.equal(weighting.s, other.s)
+    weighting.save(tmp_path)
+    stored = json.loads((tmp_path / "sigma.json").read_text())["log_sigma_squared"]
+    assert stored == pytest.approx({"initialization": 6.0, "expansion": -6.0, "aggregation": 0.123456789})

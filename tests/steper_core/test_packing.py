@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM
 from steper_core.losses import cross_entropy, target_logits, task_losses
 from steper_core.packing import Row, TokenExample, collate, pack, split_rows
 from steper_core.path_attention import TokenPath, load_with_paths, paths_of
+from steper_core.records import ABILITIES
 from steper_core.weighting import FixedWeighting, LearnedWeighting
 
 INIT, EXP, AGG = 0, 1, 2
@@ -174,7 +175,9 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("weighting", [FixedWeighting(), FixedWeighting((1.5, 1.0, 0.5)), LearnedWeighting()])
+@pytest.mark.parametrize(
+    "weighting", [FixedWeighting((1, 1, 1)), FixedWeighting((1.5, 1.0, 0.5)), LearnedWeighting(ABILITIES)]
+)
 @pytest.mark.parametrize("layout", ROWS)
 @pytest.mark.parametrize("limit", [1, 150, 10_000])
 def test_losses_and_gradients_equal_those_of_examples_alone(

@@ -16,10 +16,14 @@ from steper_core.config import TrainSection
 from steper_core.errors import UserError
 from steper_core.examples import ChainRows
 from steper_core.losses import cross_entropy, target_logits, task_losses
+from steper_core.objectives import CrossEntropy
 from steper_core.packing import Row, TokenExample, collate, pack
 from steper_core.path_attention import load_with_paths
+from steper_core.records import ABILITIES
 from steper_core.rundir import RunDir, RunKind, open_run
-from steper_core.trainer import StepTrainer, train_student
+from steper_core.side_optimizer import SideOptimizer
+from steper_core.trainer import StepTrainer
+from steper_core.training import Models, train_student
 from steper_core.weighting import FixedWeighting, LearnedWeighting
 
 INIT, EXP, AGG = 0, 1, 2
@@ -49,7 +53,16 @@ def settings(**changes: Any) -> TrainSection:
 def train(tmp_path: Path, base: Path, name: str, data: list[ChainRows], config: TrainSection, **more: Any) -> RunDir:
     held_out = more.pop("held_out", [])
     with open_run(tmp_path / name, kind=RunKind.TRAIN, config={}, dataset="d", model="m") as run:
-        facts = train_student(base, data, held_out, config, seed=3, run=run, device="cpu", **more)
+        facts = train_student(
+            Models(base, str(base), more.pop("teacher", None)),
+            data,
+            held_out,
+            config,
+            seed=3,
+            run=run,
+            device="cpu",
+            **more,
+        )
         run.update(facts=facts)
     return run
 
@@ -69,8 +82,10 @@ def gradients(
     """Gradients of one global batch that comes in these parts, each in forwards of at most `limit` tokens."""
     model = load_with_paths(base)
     trainer = StepTrainer(
+        tasks=ABILITIES,
+        objective=CrossEntropy(),
         weighting=weighting,
-        sigma_learning_rate=0.1,
+        side=SideOptimizer([]),
         forward_tokens=limit,
         run=RunDir(tmp_path),
         on_progress=lambda _done, _all: None,
@@ -84,7 +99,10 @@ def gradients(
     return found | ({"s": weighting.s.grad} if isinstance(weighting, LearnedWeighting) else {})
 
 
-@pytest.mark.parametrize("weighting", [FixedWeighting, lambda: FixedWeighting((1.5, 1.0, 0.5)), LearnedWeighting])
+@pytest.mark.parametrize(
+    "weighting",
+    [lambda: FixedWeighting((1, 1, 1)), lambda: FixedWeighting((1.5, 1.0, 0.5)), lambda: LearnedWeighting(ABILITIES)],
+)
 def test_gradients_are_the_same_in_one_batch_in_accumulation_and_in_split_forwards(
     tiny_model: Path, tmp_path: Path, weighting: Any
 ) -> None:
@@ -208,5 +226,5 @@ def test_a_loss_that_is_no_number_stops_and_says_what_to_try(tiny_model: Path, t
     with torch.no_grad():
         model.lm_head.weight.fill_(float("nan"))
     model.save_pretrained(broken)
-    with pytest.raises(UserError, match="no number at step 1"):
+    with pytest.raises(UserError, match="no number at step 1, on question 'q"):
         train(tmp_path, broken, "run", chains(3), settings())
