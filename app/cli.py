@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app import commands_agreement, commands_annotate, commands_compare, commands_judge, commands_report, commands_score
+from app import (
+    commands_agreement,
+    commands_annotate,
+    commands_compare,
+    commands_judge,
+    commands_report,
+    commands_score,
+    commands_soft_targets,
+)
 from app.console import Console
 from app.options import (
     Group,
@@ -320,5 +328,6 @@ for command in (
     commands_report.report,
     commands_score.score,
     commands_score.export,
+    commands_soft_targets.soft_targets,
 ):
     main.add_command(command)

@@ -64,14 +64,11 @@ def run_demo(recipe: Recipe, runs: Path, database_url: str, command: str, consol
 
 
 def _methods(train_settings: TrainSection) -> list[TrainSection]:
-    """The settings of each method; only steper has abilities to weight."""
-    shared = train_settings.model_dump()
-    return [
-        TrainSection.model_validate(
-            {**shared, "method": method, "weighting": shared["weighting"] if method == "steper" else "uniform"}
-        )
-        for method in METHODS
-    ]
+    """The settings of each method; only steper has abilities to choose and to weight."""
+    shared = train_settings.model_dump(exclude={"method", "loss", "abilities", "weighting", "weights"})
+    own = train_settings.model_dump(include={"loss", "abilities", "weighting", "weights"})
+    by_method = {method: own if method == train_settings.method else {} for method in METHODS}
+    return [TrainSection.model_validate({**shared, "method": method, **by_method[method]}) for method in METHODS]
 
 
 def _untrained(recipe: Recipe) -> list[Contender]:

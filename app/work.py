@@ -137,18 +137,15 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
         command=place.command,
     ) as run:
         if run.info.status is not RunStatus.FINISHED:
-            asked_of_teacher = list(teacher_run.questions())
-            free, _ = without_overlap(asked_of_teacher, material.evaluation)
-            banned = {question.id for question in asked_of_teacher} - {question.id for question in free}
             with place.console.progress(f"train {settings.method}", "steps") as advance, energy_recorded(run):
                 outcome = train_on_chains(
                     Models(
-                        resolve_model(recipe.student.model), recipe.student.model, _followed_teacher(recipe, settings)
+                        resolve_model(recipe.student.model), recipe.student.model, followed_teacher(recipe, settings)
                     ),
                     teacher_run,
                     settings,
                     held_out={question.id for question in material.held_out},
-                    banned=banned,
+                    banned=unasked(place, teacher_run),
                     seed=seed,
                     run=run,
                     device=recipe.student.device,
@@ -159,14 +156,26 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
     return run
 
 
+def unasked(place: Workplace, teacher_run: RunDir) -> set[str]:
+    """Ids of questions that a student must not learn from: the evaluation asks them."""
+    asked_of_teacher = list(teacher_run.questions())
+    free, _ = without_overlap(asked_of_teacher, place.material.evaluation)
+    return {question.id for question in asked_of_teacher} - {question.id for question in free}
+
+
 def _teacher_name(recipe: Recipe, settings: TrainSection) -> str | None:
     """The model whose logits or hidden states a student follows, if its loss follows any."""
-    if settings.loss == "cross-entropy":
+    if settings.loss == "cross-entropy" or settings.logits.stored:
         return None
     return settings.teacher or (recipe.teacher.model if recipe.teacher.backend == "local" else None)
 
 
-def _followed_teacher(recipe: Recipe, settings: TrainSection) -> Path | None:
+def followed_teacher(recipe: Recipe, settings: TrainSection) -> Path | None:
+    """The folder of the model whose logits or hidden states a student follows; None if there is none or none is needed.
+
+    Raises:
+        UserError: a model that cannot be had.
+    """
     name = _teacher_name(recipe, settings)
     return None if name is None else resolve_model(name)
 

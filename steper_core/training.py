@@ -26,9 +26,10 @@ from steper_core.objectives import CrossEntropy, Features, Objective, SoftTarget
 from steper_core.path_attention import load_with_paths
 from steper_core.rundir import RunDir
 from steper_core.side_optimizer import SideOptimizer
+from steper_core.soft_targets import attach
 from steper_core.students import load_student
 from steper_core.trainer import OnProgress, StepTrainer
-from steper_core.vocabularies import shared_vocabulary
+from steper_core.vocabularies import shared_vocabulary, vocabulary_digest
 from steper_core.weighting import FixedWeighting, LearnedWeighting
 
 
@@ -135,6 +136,10 @@ def train_student(
     Raises:
         UserError: nothing to train on, a teacher that does not fit, or a loss that is no number.
     """
+    if settings.loss == "logits" and settings.logits.stored:
+        stored = Path(settings.logits.stored)
+        digest, temperature = vocabulary_digest(models.base), settings.logits.temperature
+        training, held_out = (attach(stored, chains, digest, temperature) for chains in (training, held_out))
     if not training:
         raise UserError("no chain to train on: all were rejected, or none has a step of the abilities asked for")
     hush_transformers()
@@ -190,6 +195,8 @@ def train_student(
 def _objective(student: Any, models: Models, settings: TrainSection, seed: int, dtype: torch.dtype) -> Objective:
     if settings.loss == "cross-entropy":
         return CrossEntropy()
+    if settings.loss == "logits" and settings.logits.stored:
+        return SoftTargets(settings.logits, shared_vocabulary(models.base, models.base), None)
     if models.teacher is None:
         raise UserError(
             f"loss = {settings.loss} follows a local model: set train.teacher, or teacher.backend=local with its model"

@@ -41,7 +41,9 @@ def test_the_demo_and_the_files_recipe_are_built_in() -> None:
 
 
 def test_a_file_sets_what_it_names_and_leaves_the_rest(tmp_path: Path) -> None:
-    found = load_recipe(recipe(tmp_path, 'name = "mine"\n[train]\nepochs = 7\nweights = [1.5, 1.0, 0.5]\n'))
+    found = load_recipe(
+        recipe(tmp_path, 'name = "mine"\n[train]\nepochs = 7\nweighting = "fixed"\nweights = [1.5, 1.0, 0.5]\n')
+    )
     assert (found.name, found.train.epochs, found.train.weights) == ("mine", 7, (1.5, 1.0, 0.5))
     assert found.train.learning_rate == Recipe().train.learning_rate
 
@@ -95,7 +97,7 @@ def test_an_unknown_key_like_no_other_gets_no_suggestion() -> None:
         ("train.epochs=0", "train.epochs", "0"),
         ("retrieval.b=1.5", "retrieval.b", "1.5"),
         ("reasoning.framework=cot", "reasoning.framework", "'cot'"),
-        ("train.weights=[1.0, 2.0]", "train.weights", "got"),
+        ("train.weights=[-1.0]", "train.weights", "-1.0"),
         ("name=../run", "name", "'../run'"),
         ("train.seeds=[]", "train.seeds", "got"),
     ],
@@ -125,10 +127,42 @@ def test_an_unknown_recipe_lists_the_builtin_ones(tmp_path: Path) -> None:
     assert "neither a readable TOML file nor a built-in recipe" in message and ", ".join(builtin_recipes()) in message
 
 
-def test_vanilla_kd_with_learned_weights_is_refused_with_the_way_out() -> None:
-    assert "set weighting=uniform" in fault("demo", "train.method=vanilla-kd")
-    found = load_recipe("demo", ["train.method=vanilla-kd", "train.weighting=uniform"])
-    assert (found.train.method, found.train.weighting) == ("vanilla-kd", "uniform")
+@pytest.mark.parametrize(
+    ("method", "weighting", "loss"),
+    [
+        ("answer-kd", "uniform", "cross-entropy"),
+        ("logit-kd", "uniform", "logits"),
+        ("feature-kd", "uniform", "features"),
+        ("multitask-kd", "uniform", "cross-entropy"),
+        ("vanilla-kd", "uniform", "cross-entropy"),
+        ("steper", "learned", "cross-entropy"),
+    ],
+)
+def test_weighting_and_loss_follow_from_the_method(method: str, weighting: str, loss: str) -> None:
+    found = load_recipe("demo", [f"train.method={method}"]).train
+    assert (found.weighting, found.loss) == (weighting, loss)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["train.method=vanilla-kd", "train.weighting=learned"], "set weighting=uniform"),
+        (["train.abilities=['aggregation']", "train.weighting=learned"], "set weighting=uniform"),
+        (["train.method=logit-kd", "train.loss=features"], "logit-kd has loss = logits"),
+        (["train.method=vanilla-kd", "train.abilities=['aggregation']"], "leave train.abilities out"),
+        (["train.weighting=fixed"], "as many weights as tasks: 3, not 0"),
+        (["train.method=multitask-kd", "train.weighting=fixed", "train.weights=[1, 2, 3]"], "tasks: 2, not 3"),
+        (["train.weights=[1, 2, 3]"], "weighting is learned"),
+        (["train.abilities=['expansion', 'expansion']"], "stands twice"),
+    ],
+)
+def test_training_settings_that_do_not_fit_together_are_refused(overrides: list[str], words: str) -> None:
+    assert words in fault("demo", *overrides)
+
+
+def test_stepwise_logit_distillation_is_one_setting() -> None:
+    found = load_recipe("demo", ["train.loss=logits"]).train
+    assert (found.method, found.loss, found.weighting) == ("steper", "logits", "learned")
 
 
 def test_a_student_behind_a_server_is_refused() -> None:

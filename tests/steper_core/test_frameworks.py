@@ -96,7 +96,8 @@ def test_a_server_system_needs_a_key_or_an_address(monkeypatch: pytest.MonkeyPat
 
 def test_a_trained_checkpoint_takes_the_models_place_without_demonstrations() -> None:
     server = ModelSection(backend="openai", model="m", demonstrations=3, batch_size=5)
-    found = as_student(server, "runs/s/checkpoints/checkpoint-4")
+    found = as_student(server, "runs/s/checkpoints/checkpoint-4", "steper")
+    assert not found.tasks and as_student(server, "x", "multitask-kd").tasks
     assert (found.backend, found.model, found.demonstrations) == ("local", "runs/s/checkpoints/checkpoint-4", 0)
     assert found.batch_size == 5
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments
 
+from steper_core.checkpoints import load_causal_model, model_facts, require_checkpoint
 from steper_core.config import TrainSection
 from steper_core.errors import UserError
 from steper_core.examples import ChainRows
@@ -228,3 +231,79 @@ def test_a_loss_that_is_no_number_stops_and_says_what_to_try(tiny_model: Path, t
     model.save_pretrained(broken)
     with pytest.raises(UserError, match="no number at step 1, on question 'q"):
         train(tmp_path, broken, "run", chains(3), settings())
+
+
+@pytest.mark.parametrize("loss", ["logits", "features"])
+def test_a_student_follows_a_teacher_and_resumes_with_its_projections(
+    tiny_model: Path, tmp_path: Path, loss: str
+) -> None:
+    config = settings(loss=loss, weighting="uniform", epochs=4, batch_chains=3, keep_checkpoints=9)
+    data = chains(6)
+    whole = train(tmp_path, tiny_model, "whole", data, config, teacher=tiny_model)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(done: int, _all: int) -> None:
+        if done == 5:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(tmp_path, tiny_model, "cut", data, config, teacher=tiny_model, on_progress=kill)
+    resumed = train(tmp_path, tiny_model, "cut", data, config, teacher=tiny_model)
+    assert same(weights(whole, 8), weights(resumed, 8), 1e-4)
+    # A student that starts as its teacher differs from it only after the first step.
+    plain = train(tmp_path, tiny_model, "plain", data, settings(weighting="uniform", batch_chains=3))
+    first, own = next(whole.train_points()).losses, next(plain.train_points()).losses
+    mixed = {"logits": 0.5 * own["aggregation"], "features": None}[loss]
+    if mixed is not None:
+        assert first["aggregation"] == pytest.approx(mixed, rel=1e-4)
+
+
+def test_a_loss_that_follows_a_teacher_needs_one(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"set train\.teacher"):
+        train(tmp_path, tiny_model, "run", chains(3), settings(method="logit-kd"))
+
+
+def test_adapters_are_all_that_is_trained_and_saved_and_load_again(tiny_model: Path, tmp_path: Path) -> None:
+    config = settings(lora_rank=4, learning_rate=1e-2, weighting="learned")
+    run = train(tmp_path, tiny_model, "run", chains(6), config, held_out=chains(2))
+    folder = run.path / "checkpoints" / "checkpoint-1"
+    assert (folder / "adapter_model.safetensors").stat().st_size < (tiny_model / "model.safetensors").stat().st_size
+    assert not (folder / "model.safetensors").exists()
+    require_checkpoint(folder)
+    merged = dict(load_causal_model(folder, torch.float32).state_dict())
+    base = dict(AutoModelForCausalLM.from_pretrained(tiny_model).state_dict())
+    moved = {name for name in base if not torch.allclose(base[name], merged[name], atol=1e-7)}
+    assert moved and all("proj" in name for name in moved)
+    assert model_facts(folder)["parameters_total"] == model_facts(tiny_model)["parameters_total"]
+
+
+def test_a_tracker_that_is_not_installed_is_named(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="pip install wandb"):
+        train(tmp_path, tiny_model, "run", chains(3), settings(trackers=["wandb"]))
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from tests.steper_core.test_trainer import chains, settings, train
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+folder, model, limit = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+def fill(done, _all):
+    if done == 2:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+train(folder, model, "run", chains(4), settings(epochs=2, batch_chains=2, keep_checkpoints=9, checkpoints_per_epoch=2),
+      on_progress=fill)
+"""
+
+
+def test_a_full_disk_leaves_earlier_checkpoints_whole(tiny_model: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path), str(tiny_model), "20000"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "step 2 could not be saved" in done.stderr and "earlier checkpoints are whole" in done.stderr
+    config = settings(epochs=2, batch_chains=2, keep_checkpoints=9, checkpoints_per_epoch=2)
+    resumed = train(tmp_path, tiny_model, "run", chains(4), config)
+    assert {point.step for point in resumed.train_points()} == {1, 2, 3, 4}
+    whole = train(tmp_path, tiny_model, "whole", chains(4), config)
+    assert same(weights(whole, 4), weights(resumed, 4), 1e-4)
