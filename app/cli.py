@@ -18,6 +18,7 @@ from app import (
     commands_report,
     commands_score,
     commands_soft_targets,
+    commands_study,
 )
 from app.console import Console
 from app.options import (
@@ -329,5 +330,6 @@ for command in (
     commands_score.score,
     commands_score.export,
     commands_soft_targets.soft_targets,
+    commands_study.study,
 ):
     main.add_command(command)

@@ -71,8 +71,12 @@ def open_recipe(name: str, overrides: tuple[str, ...], data: tuple[str, ...]) ->
 
     if data and name == "demo":
         name = "files"
-    paths = (f"data.paths={list(data)!r}",) if data else ()
-    return load_recipe(name, (*paths, *overrides))
+    return load_recipe(name, (*data_overrides(data), *overrides))
+
+
+def data_overrides(data: tuple[str, ...]) -> tuple[str, ...]:
+    """What --data sets."""
+    return (f"data.paths={list(data)!r}",) if data else ()
 
 
 def open_place(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path) -> Workplace:

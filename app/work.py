@@ -23,7 +23,7 @@ from steper_core.errors import UserError
 from steper_core.material import Material
 from steper_core.records import Chain, Passage, Question
 from steper_core.retrieval import IndexSettings, Retriever, corpus_digest, open_retriever
-from steper_core.rundir import CheckpointRef, Rejection, RunDir, RunKind, RunStatus, open_run
+from steper_core.rundir import CheckpointRef, Rejection, RunDir, RunKind, RunStatus, StudyRef, open_run
 from steper_core.systems import System, as_student, open_system
 from steper_core.teaching import KeepRule
 
@@ -41,6 +41,7 @@ class Workplace:
     runs: Path
     command: str
     console: Console
+    study: StudyRef | None = None
 
 
 def open_workplace(recipe: Recipe, material: Material, runs: Path, command: str, console: Console) -> Workplace:
@@ -75,6 +76,7 @@ def collect(place: Workplace, name: str, chains_file: Path | None = None, labels
         framework=recipe.reasoning.framework,
         seed=recipe.seed,
         command=place.command,
+        study=place.study,
     ) as run:
         if run.info.status is not RunStatus.FINISHED:
             _write_questions(run, questions, place.retriever.passages)
@@ -135,6 +137,7 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
         framework=source.framework,
         seed=seed,
         command=place.command,
+        study=place.study,
     ) as run:
         if run.info.status is not RunStatus.FINISHED:
             with place.console.progress(f"train {settings.method}", "steps") as advance, energy_recorded(run):
@@ -214,6 +217,7 @@ def evaluate(
         framework=reasoning.framework,
         seed=seed,
         command=place.command,
+        study=place.study,
         checkpoint=checkpoint,
     ) as run:
         if run.info.status is not RunStatus.FINISHED:

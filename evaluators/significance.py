@@ -206,6 +206,25 @@ def over_seeds(
     )
 
 
+def system_over_seeds(
+    runs: Sequence[Values], *, seed: int = 0, resamples: int = 10_000
+) -> tuple[float | None, float | None, float | None, int]:
+    """Mean, 95 % interval and number of questions of one system trained with several seeds; resampled as `over_seeds`.
+
+    Raises:
+        ValueError: no run, arrays that are not flat and equally long, or an infinite value.
+    """
+    if not runs:
+        raise ValueError("a system needs at least one run")
+    values = _stacked(runs)
+    scored = values[~np.isnan(values).any(axis=1)]
+    if not len(scored):
+        return None, None, None, 0
+    means = _over_drawn_seeds(resampled_means(scored, seed, resamples), np.random.default_rng([seed, len(runs)]))
+    mean = _mean(scored.ravel())
+    return mean, *_interval(means, mean, len(scored)), len(scored)
+
+
 def by_group(
     a: Values, b: Values, groups: Sequence[Group], *, seed: int = 0, resamples: int = 10_000
 ) -> dict[Group, PairedResult]:

@@ -76,6 +76,20 @@ class CheckpointRef(Record):
     step: int
 
 
+class StudyRef(Record):
+    """Which study a run is part of: its name and title, what it varies, and which variant, at which place, this is.
+
+    `paper` names the table or figure of the paper that asks the same.
+    """
+
+    name: str
+    title: str
+    shows: str
+    variant: str
+    place: int = 0
+    paper: str = ""
+
+
 class RunInfo(Record):
     """What `run.json` holds. `figures` are scores by name, `facts` plain measurements (units in their names).
 
@@ -104,6 +118,7 @@ class RunInfo(Record):
     error: str | None = None
     checkpoint: CheckpointRef | None = None
     judged: tuple[str, ...] = ()
+    study: StudyRef | None = None
     figures: dict[str, Figure] = Field(default_factory=dict)
     counts: dict[str, int] = Field(default_factory=dict)
     facts: dict[str, float] = Field(default_factory=dict)
@@ -263,6 +278,7 @@ def open_run(
     command: str = "",
     checkpoint: CheckpointRef | None = None,
     judged: tuple[str, ...] = (),
+    study: StudyRef | None = None,
 ) -> Iterator[RunDir]:
     """Create the run at `path`, or take it up again where it stopped, and hold it while the block runs.
 
@@ -301,6 +317,7 @@ def open_run(
                 started=_now(),
                 checkpoint=checkpoint,
                 judged=judged,
+                study=study,
             )
             _write_atomically(path / "run.json", info.model_dump_json(indent=1))
         yield from _hold(run)

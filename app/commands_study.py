@@ -1,0 +1,72 @@
+"""`steper study`: a grid of methods, weightings, data and seeds, cell by cell, resumable."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from app.console import Console
+from app.options import command_line, data_overrides, runs_option, store
+
+
+@click.command()
+@click.argument("name", metavar="STUDY", required=False)
+@click.option("--set", "-s", "overrides", multiple=True, metavar="KEY=VALUE", help="For all variants.")
+@click.option("--data", "-d", multiple=True, metavar="SOURCE", help="Files, folders or hub:NAME, for data.paths.")
+@click.option("--only", multiple=True, metavar="VARIANT", help="Do these variants alone.")
+@click.option("--seed", "seeds", multiple=True, type=int, help="Do these seeds alone.")
+@click.option("--list", "listed", is_flag=True, help="Print a command for each cell, for a launcher of your own.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Also write the table, as markdown.")
+@runs_option
+def study(
+    name: str | None,
+    overrides: tuple[str, ...],
+    data: tuple[str, ...],
+    only: tuple[str, ...],
+    seeds: tuple[int, ...],
+    listed: bool,
+    out: Path | None,
+    runs: Path,
+) -> None:
+    """Train and evaluate all variants of a study with all of its seeds, and compare them.
+
+    Repeated, it goes on where it stopped. Without a name it lists the built-in studies.
+
+    \b
+    steper study methods -d FOLDER
+    steper study mine.toml --only steper --seed 1
+    steper study ablation -d FOLDER --list | parallel
+    """
+    from app.study import cells_of, run_cells
+    from app.study_table import markdown, study_rows
+    from steper_core.rundir import RunDir
+    from steper_core.study_plan import builtin_studies, load_study
+
+    console = Console()
+    if name is None:
+        for known in builtin_studies():
+            console.say(f"{known}: {load_study(known).title}")
+        return
+    plan = load_study(name, (*data_overrides(data), *overrides))
+    cells = cells_of(plan, only, seeds)
+    if listed:
+        shared = [
+            part for flag, values in (("-s", overrides), ("-d", data)) for value in values for part in (flag, value)
+        ]
+        for cell in cells:
+            own = ["--only", cell.variant.name, *(["--seed", str(cell.seed)] if cell.variant.train else [])]
+            console.say(shlex.join(["steper", "study", name, *own, *shared, "--runs", str(runs)]))
+        return
+    done: list[tuple[str, RunDir]] = []
+    for cell, run in run_cells(cells, runs, command_line(), console, lambda run: store(run.path, runs)):
+        done.append((cell.variant.name, run))
+    rows = study_rows(done)
+    title = f"{plan.title}" + (f" (paper: {plan.paper})" if plan.paper else "")
+    console.table(f"{title}: percent with 95 % intervals over seeds and questions", rows.header, rows.cells)
+    for note in rows.notes:
+        console.say(note)
+    if out is not None:
+        out.write_text(markdown(title, rows), "utf-8")
+        console.say(f"{out}: written")

@@ -1,0 +1,119 @@
+"""Running a study: cell by cell, a cell being one variant with one seed, trained and then evaluated."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.console import Console
+from app.work import Workplace, collect, evaluate, open_workplace, student_of, train
+from steper_core.config import ModelSection, Recipe, load_recipe
+from steper_core.digests import digest_of
+from steper_core.errors import UserError
+from steper_core.material import load_material
+from steper_core.rundir import RunDir
+from steper_core.study_plan import Study, Variant
+
+Store = Callable[[RunDir], None]
+"""Brings a finished run into the database."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One variant with one seed; an untrained variant has one cell."""
+
+    study: Study
+    variant: Variant
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """What the names of its runs begin with."""
+        parts = [self.study.name, self.variant.name, *([f"s{self.seed}"] if self.variant.train else [])]
+        return "-".join(parts)
+
+    @property
+    def evaluation(self) -> str:
+        """The name of its evaluation run."""
+        return f"{self.name}-eval"
+
+
+def cells_of(study: Study, only: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Cell]:
+    """The cells of a study, one seed after the other, so that an early stop leaves whole comparisons.
+
+    Raises:
+        UserError: a variant or a seed is asked for that the study does not have.
+    """
+    names = [variant.name for variant in study.variants]
+    unknown = next((name for name in only if name not in names), None)
+    if unknown is not None:
+        raise UserError(f"the study {study.name} has no variant {unknown!r}; there are: {', '.join(names)}")
+    strange = next((seed for seed in seeds if seed not in study.seeds), None)
+    if strange is not None:
+        raise UserError(f"the study {study.name} has no seed {strange}; there are: {', '.join(map(str, study.seeds))}")
+    chosen = [variant for variant in study.variants if not only or variant.name in only]
+    untrained = [Cell(study, variant, 0) for variant in chosen if not variant.train]
+    return untrained + [
+        Cell(study, variant, seed) for seed in (seeds or study.seeds) for variant in chosen if variant.train
+    ]
+
+
+def run_cells(
+    cells: Sequence[Cell], runs: Path, command: str, console: Console, store: Store
+) -> Iterator[tuple[Cell, RunDir]]:
+    """Do the cells in their order, taking up whatever is finished, and give each with its evaluation run.
+
+    Raises:
+        UserError: data, model or settings at fault.
+    """
+    opened: dict[str, Workplace] = {}
+
+    def place_of(cell: Cell, extra: Sequence[str] = ()) -> Workplace:
+        recipe = load_recipe(cell.study.recipe, (*cell.study.set, *cell.variant.set, *extra))
+        key = digest_of(_materials(recipe))
+        if key not in opened:
+            material = load_material(recipe)
+            for remark in material.remarks:
+                console.warn(remark)
+            opened[key] = open_workplace(recipe, material, runs, command, console)
+        return dataclasses.replace(opened[key], recipe=recipe, study=cell.study.reference(cell.variant))
+
+    for number, cell in enumerate(cells, start=1):
+        console.say(f"{cell.name} ({number} of {len(cells)})")
+        yield cell, _run_cell(cell, place_of, store)
+
+
+def _run_cell(cell: Cell, place_of: Callable[..., Workplace], store: Store) -> RunDir:
+    place = place_of(cell)
+    tested = place_of(cell, cell.variant.evaluate)
+    recipe = tested.recipe
+    if cell.variant.train:
+        teacher_run = collect(dataclasses.replace(place, study=None), _teacher_name(cell.study, place.recipe))
+        store(teacher_run)
+        trained = train(place, cell.name, teacher_run, place.recipe.train, cell.seed)
+        store(trained)
+        model, reference = student_of(trained, recipe.student)
+        method = place.recipe.train.method
+        run = evaluate(
+            tested, cell.evaluation, model, recipe.reasoning, method=method, seed=cell.seed, checkpoint=reference
+        )
+    elif cell.variant.gold:
+        gold = ModelSection(backend="gold", model="gold")
+        run = evaluate(tested, cell.evaluation, gold, recipe.reasoning, method="gold", seed=cell.seed)
+    else:
+        run = evaluate(tested, cell.evaluation, recipe.student, recipe.reasoning, method="base", seed=cell.seed)
+    store(run)
+    return run
+
+
+def _teacher_name(study: Study, recipe: Recipe) -> str:
+    """One collect run for all variants that let the same teacher answer the same questions."""
+    asked = {**_materials(recipe), **recipe.model_dump(mode="json", include={"teacher", "collect", "reasoning"})}
+    return f"{study.name}-teacher-{digest_of(asked)[:6]}"
+
+
+def _materials(recipe: Recipe) -> dict[str, object]:
+    """What decides over questions, passages and their index."""
+    return recipe.model_dump(mode="json", include={"data", "worlds", "retrieval", "seed"})

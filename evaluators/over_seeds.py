@@ -1,0 +1,55 @@
+"""One system over several seeds: its mean with an interval over seeds and questions, and systems side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluators.significance import Values, holm, over_seeds, system_over_seeds
+from evaluators.verdict import verdict_over_seeds
+
+Runs = Mapping[str, Sequence[Values]]
+"""The values of each system: an array over the same questions for each seed, NaN where unscored."""
+
+
+@dataclass(frozen=True)
+class SystemMean:
+    """Mean over seeds and questions with its 95 % interval; `deviation` is the spread of the seeds' own means."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    deviation: float | None
+    seeds: int
+    n: int
+
+
+def system_mean(runs: Sequence[Values]) -> SystemMean:
+    """The mean of one system on the questions that are scored with every seed.
+
+    Raises:
+        ValueError: no run, or arrays of different lengths.
+    """
+    mean, low, high, n = system_over_seeds(runs)
+    means = [float(np.nanmean(run)) for run in runs if not np.isnan(run).all()]
+    deviation = float(np.std(means, ddof=1)) if len(means) > 1 else None
+    return SystemMean(mean, low, high, deviation, len(runs), n)
+
+
+def against(runs: Runs, reference: str, score: str) -> list[str]:
+    """A sentence for each system against the reference; p-values are Holm's over all of these comparisons.
+
+    Sentences state the p of the single comparison; what Holm takes back is said behind it.
+    """
+    others = [name for name in runs if name != reference]
+    results = {name: over_seeds(runs[reference], runs[name]) for name in others}
+    adjusted = dict(zip(others, holm([results[name].p for name in others]), strict=True))
+    sentences = []
+    for name in others:
+        result, p = results[name], adjusted[name]
+        words = verdict_over_seeds(reference, name, score, result)
+        lost = len(others) > 1 and result.p is not None and result.p < 0.05 <= (p if p is not None else 1.0)
+        sentences.append(words + (f"; not so once {len(others)} comparisons are allowed for" if lost else ""))
+    return sentences

@@ -1,0 +1,132 @@
+"""Studies: one question, put to several variants of a recipe, each trained with several seeds.
+
+A study is a TOML file: a recipe, what all variants set, and the variants, listed one by one or spanned by a grid. It
+says which table or figure of the paper it answers to, if any, and what it varies, so that a page can show it fittingly.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tomllib
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from steper_core.config import Section, load_recipe
+from steper_core.errors import UserError
+from steper_core.rundir import StudyRef
+
+Shows = Literal["methods", "ablation", "weighting", "scaling", "out-of-domain"]
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+class Variant(Section):
+    """One system of a study: what it sets beside the study's settings, and what its evaluation alone sets."""
+
+    name: str = Field(pattern=_NAME)
+    set: tuple[str, ...] = Field((), description="overrides like train.method=steper")
+    evaluate: tuple[str, ...] = Field((), description="overrides of the evaluation alone")
+    train: bool = Field(True, description="false: the student as it is, untrained")
+    gold: bool = Field(False, description="the gold teacher instead of a student; needs train = false")
+
+
+class Study(Section):
+    """A study as its file says it, with the grid spanned."""
+
+    name: str = Field(pattern=_NAME)
+    title: str
+    paper: str = Field("", description="the table or figure of the paper that asks the same")
+    shows: Shows = "methods"
+    recipe: str = "files"
+    set: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    variants: tuple[Variant, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Study:
+        names = [variant.name for variant in self.variants]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"two variants are named {twice!r}")
+        wrong = next((variant.name for variant in self.variants if variant.gold and variant.train), None)
+        if wrong:
+            raise ValueError(f"variant {wrong!r} is the gold teacher, which is not trained: set train = false")
+        return self
+
+    def reference(self, variant: Variant) -> StudyRef:
+        """What a run of a variant says of the study it is part of."""
+        place = self.variants.index(variant)
+        return StudyRef(
+            name=self.name, title=self.title, paper=self.paper, shows=self.shows, variant=variant.name, place=place
+        )
+
+
+def load_study(name: str, overrides: Iterable[str] = ()) -> Study:
+    """Read a study by the name of a built-in one or by path; overrides are set for all of its variants.
+
+    Raises:
+        UserError: no such study, no TOML, an unknown key, or settings of a variant that its recipe does not take.
+    """
+    source, text = _read(name)
+    try:
+        values = tomllib.loads(text)
+        values["variants"] = [*values.get("variants", ()), *_spanned(values.pop("grid", {}))]
+        study = Study.model_validate(values)
+    except (tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
+        raise UserError(f"{source}: {_words(error)}") from error
+    study = study.model_copy(update={"set": (*study.set, *overrides)})
+    for variant in study.variants:
+        try:
+            load_recipe(study.recipe, (*study.set, *variant.set, *variant.evaluate))
+        except UserError as error:
+            raise UserError(f"{source}, variant {variant.name}: {error}") from error
+    return study
+
+
+def builtin_studies() -> tuple[str, ...]:
+    """Names of the studies that come with the package."""
+    folder = resources.files("steper_core") / "studies"
+    return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
+
+
+def _spanned(grid: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """A variant for each combination of the grid's values: {"train.method": ["vanilla-kd", "steper"], ...}."""
+    if not grid:
+        return []
+    axes = [[(key, value) for value in values] for key, values in grid.items()]
+    return [
+        {
+            "name": "-".join(_slug(value) for _, value in chosen),
+            "set": [f"{key}={json.dumps(value)}" for key, value in chosen],
+        }
+        for chosen in itertools.product(*axes)
+    ]
+
+
+def _slug(value: Any) -> str:
+    text = ".".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "".join(letter if letter.isalnum() or letter in "._" else "-" for letter in text).strip("-._") or "none"
+
+
+def _words(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    fault = error.errors()[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key {place!r}; a study has {', '.join(Study.model_fields)}, grid"
+    return f"{place}: {fault['msg']}" if place else fault["msg"]
+
+
+def _read(name: str) -> tuple[str, str]:
+    if name in builtin_studies():
+        return f"study {name}", (resources.files("steper_core") / "studies" / f"{name}.toml").read_text("utf-8")
+    try:
+        return name, Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        known = ", ".join(builtin_studies())
+        raise UserError(f"{name} is neither a readable TOML file nor a built-in study ({known})") from error
