@@ -1,4 +1,4 @@
-"""Charts of training: one x axis, abilities by colour, runs by line and letter."""
+"""Charts of training: one x axis, tasks by colour, runs by line and letter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.tokens import ABILITIES, ABILITY_COLOURS, RUN_COLOURS, RUN_LETTERS
+from app.tokens import RUN_COLOURS, RUN_LETTERS, TASK_COLOURS, TASKS
 from db.queries import TrainPointRow
 
 _DASHES = ("solid", "dash", "dot", "dashdot")
@@ -30,9 +30,9 @@ class Panel:
 
 
 def normalised_sigmas(point: TrainPointRow) -> dict[str, float]:
-    """Each ability's sigma as a share of their sum; empty without sigmas."""
+    """Each task's sigma as a share of their sum; empty without sigmas."""
     total = sum(point.sigmas.values())
-    return {ability: sigma / total for ability, sigma in point.sigmas.items()} if total > 0 else {}
+    return {task: sigma / total for task, sigma in point.sigmas.items()} if total > 0 else {}
 
 
 def thinned(points: Sequence[TrainPointRow], most: int = _MOST_POINTS) -> list[TrainPointRow]:
@@ -55,19 +55,25 @@ def training_figure(runs: Sequence[Sequence[TrainPointRow]], ink: str, line: str
     titles = [title for title, drawn in panels if drawn]
     figure = make_subplots(rows=len(titles), cols=1, shared_xaxes=True, vertical_spacing=0.26 / len(titles))
     rows = {title: position for position, title in enumerate(titles, start=1)}
+    # The first run that has a task stands for it in the legend.
+    shown = {
+        task: index for index, points in reversed(list(enumerate(runs))) for point in points for task in point.losses
+    }
     for index, points in enumerate(runs):
-        _draw_run(figure, rows, index, list(points))
+        _draw_run(figure, rows, index, list(points), shown)
     lay_out(figure, titles, ink, line)
     return figure
 
 
-def _draw_run(figure: go.Figure, rows: dict[str, int], index: int, points: list[TrainPointRow]) -> None:
+def _draw_run(
+    figure: go.Figure, rows: dict[str, int], index: int, points: list[TrainPointRow], shown: dict[str, int]
+) -> None:
     trained = thinned([point for point in points if not point.held_out])
     held_out = thinned([point for point in points if point.held_out])
-    for ability, short in ABILITIES.items():
-        line = {"color": ABILITY_COLOURS[ability], "dash": _DASHES[index], "width": 1.8}
-        losses, sigmas = _of(ability, "losses"), _share_of(ability)
-        legend = {"name": short, "legendgroup": ability, "showlegend": index == 0}
+    for task, short in TASKS.items():
+        line = {"color": TASK_COLOURS[task], "dash": _DASHES[index], "width": 1.8}
+        losses, sigmas = _of(task, "losses"), _share_of(task)
+        legend = {"name": short, "legendgroup": task, "showlegend": shown.get(task) == index}
         _trace(figure, rows.get("Loss, nats per target token"), trained, losses, index, "lines", line=line, **legend)
         _trace(
             figure,
@@ -76,10 +82,10 @@ def _draw_run(figure: go.Figure, rows: dict[str, int], index: int, points: list[
             losses,
             index,
             "markers",
-            marker={"color": ABILITY_COLOURS[ability], "symbol": _HELD_OUT[index], "size": 10, "line": {"width": 2}},
+            marker={"color": TASK_COLOURS[task], "symbol": _HELD_OUT[index], "size": 10, "line": {"width": 2}},
             name=f"{short}, held out",
-            legendgroup=ability,
-            showlegend=index == 0,
+            legendgroup=task,
+            showlegend=shown.get(task) == index,
         )
         _trace(
             figure,
@@ -96,12 +102,12 @@ def _draw_run(figure: go.Figure, rows: dict[str, int], index: int, points: list[
         _trace(figure, rows.get(title), trained, value, index, "lines", line=line, name=title, showlegend=False)
 
 
-def _of(ability: str, field: str) -> Value:
-    return lambda point: getattr(point, field).get(ability)
+def _of(task: str, field: str) -> Value:
+    return lambda point: getattr(point, field).get(task)
 
 
-def _share_of(ability: str) -> Value:
-    return lambda point: normalised_sigmas(point).get(ability)
+def _share_of(task: str) -> Value:
+    return lambda point: normalised_sigmas(point).get(task)
 
 
 def _rate(point: TrainPointRow) -> float | None:

@@ -9,6 +9,7 @@ import click
 
 from app.console import Console
 from app.options import command_line, data_overrides, runs_option, store
+from app.settings import database_url
 
 
 @click.command()
@@ -40,8 +41,9 @@ def study(
     steper study ablation -d FOLDER --list | parallel
     """
     from app.study import cells_of, run_cells
-    from app.study_table import markdown, study_rows
-    from steper_core.rundir import RunDir
+    from app.study_table import cells as table_cells
+    from app.study_table import headline, markdown, studies_of, study_result
+    from db import list_runs, open_database, run_arrays, score_arrays
     from steper_core.study_plan import builtin_studies, load_study
 
     console = Console()
@@ -59,14 +61,15 @@ def study(
             own = ["--only", cell.variant.name, *(["--seed", str(cell.seed)] if cell.variant.train else [])]
             console.say(shlex.join(["steper", "study", name, *own, *shared, "--runs", str(runs)]))
         return
-    done: list[tuple[str, RunDir]] = []
-    for cell, run in run_cells(cells, runs, command_line(), console, lambda run: store(run.path, runs)):
-        done.append((cell.variant.name, run))
-    rows = study_rows(done)
-    title = f"{plan.title}" + (f" (paper: {plan.paper})" if plan.paper else "")
-    console.table(f"{title}: percent with 95 % intervals over seeds and questions", rows.header, rows.cells)
-    for note in rows.notes:
+    for _cell, _run in run_cells(cells, runs, command_line(), console, lambda run: store(run.path, runs)):
+        pass
+    engine = open_database(database_url(runs))
+    rows = studies_of(list_runs(engine))[plan.name]
+    ids = tuple(row.id for row in rows)
+    result = study_result(rows, run_arrays(engine, ids), score_arrays(engine, ids))
+    console.table(f"{headline(result.study)}: percent, 95 % intervals over seeds and questions", *table_cells(result))
+    for note in result.notes:
         console.say(note)
     if out is not None:
-        out.write_text(markdown(title, rows), "utf-8")
+        out.write_text(markdown(result), "utf-8")
         console.say(f"{out}: written")

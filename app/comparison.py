@@ -312,7 +312,7 @@ def _seed_verdicts(
 
 
 def _system(run: RunRow) -> tuple[str, ...]:
-    return (run.method, run.model, run.framework)
+    return (run.study.variant if run.study else run.method, run.model, run.framework)
 
 
 def _distinct_names(systems: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]:

@@ -10,6 +10,7 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 from rich.text import Text
 
+from steper_core.ranks import rank
 from steper_core.rundir import Figure, RunInfo
 
 _PAGE_WIDTH = 150
@@ -82,9 +83,13 @@ class Console:
 
 
 def _terminal() -> RichConsole:
-    """The terminal, or a page wide enough for any table where the output goes to a file."""
-    console = RichConsole(highlight=False, soft_wrap=True)
-    return console if console.is_terminal else RichConsole(highlight=False, soft_wrap=True, width=_PAGE_WIDTH)
+    """The terminal, or a page wide enough for any table elsewhere; of several ranks one speaks."""
+    console = RichConsole(highlight=False, soft_wrap=True, quiet=rank() > 0)
+    return (
+        console
+        if console.is_terminal
+        else RichConsole(highlight=False, soft_wrap=True, width=_PAGE_WIDTH, quiet=rank() > 0)
+    )
 
 
 def percent(figure: Figure | None) -> str:

@@ -125,8 +125,10 @@ def run_path(runs: Path, name: str) -> Path:
 def store(run: Path, runs: Path) -> None:
     """Bring the database up to date with one run."""
     from db import ingest, open_database
+    from steper_core.ranks import rank
 
-    ingest(open_database(database_url(runs)), run)
+    if rank() == 0:
+        ingest(open_database(database_url(runs)), run)
 
 
 def command_line() -> str:

@@ -192,6 +192,29 @@ class TrainingState:
         return _stated(run=self.runs)
 
 
+@dataclasses.dataclass(frozen=True)
+class StudiesState:
+    """Which study is shown, and by which score (name, ability) its variants are drawn."""
+
+    study: str = ""
+    score: str = "em"
+    ability: str = ""
+
+    @classmethod
+    def parse(cls, params: Params) -> StudiesState:
+        """The state in a URL."""
+        ability = _one(params, "ability")
+        return cls(
+            study=_one(params, "study"),
+            score=_one(params, "score") or "em",
+            ability=ability if ability in ABILITIES else "",
+        )
+
+    def params(self) -> dict[str, list[str]]:
+        """The query parameters that hold this state."""
+        return _stated(study=[self.study], score=["" if self.score == "em" else self.score], ability=[self.ability])
+
+
 VIEWS = ("work", "progress", "disagreements", "history")
 """What the annotate page shows of a project."""
 

@@ -32,6 +32,7 @@ from db.session import open_database
 if TYPE_CHECKING:
     from app.agreeing import Findings
     from app.comparison import Comparison, ScoreName, Table
+    from app.study_table import StudyResult
     from evaluators.significance import PairedResult
 
 _EM: ScoreName = ("em", "")
@@ -142,6 +143,17 @@ def _outcomes(url: str, revision: int, run_ids: tuple[int, ...]) -> tuple[Paired
     return outcomes(*_compared(Store(url, revision), run_ids, (_EM,)))
 
 
+@st.cache_data(show_spinner=False, max_entries=20)
+def _study(url: str, revision: int, run_ids: tuple[int, ...]) -> StudyResult:
+    from app.study_table import COLUMNS, study_result
+
+    store = Store(url, revision)
+    rows = {run.id: run for run in store.runs()}
+    names = tuple(dict.fromkeys(name for name, _ in COLUMNS))
+    arrays = [store.run_arrays(run_id) for run_id in run_ids]
+    return study_result([rows[run_id] for run_id in run_ids], arrays, store.score_arrays(run_ids, names))
+
+
 def _compared(
     store: Store, run_ids: tuple[int, ...], names: tuple[ScoreName, ...]
 ) -> tuple[list[RunRow], list[RunArrays], tuple[ScoreArray, ...]]:
@@ -209,6 +221,10 @@ class Store:
     def score_table(self, run_ids: tuple[int, ...], names: tuple[ScoreName, ...]) -> Table:
         """The same runs by several scores."""
         return _score_table(self.url, self.revision, run_ids, names)
+
+    def study(self, run_ids: tuple[int, ...]) -> StudyResult:
+        """The result of a study from its evaluation runs, in the order of `studies_of`."""
+        return _study(self.url, self.revision, run_ids)
 
     def outcomes(self, run_ids: tuple[int, ...]) -> tuple[PairedResult | None, ...]:
         """What became of the reference's answers under each other run."""

@@ -15,6 +15,7 @@ PAGES = (
     st.Page("app_pages/compare.py", title="Compare", icon=":material/balance:", url_path="compare"),
     st.Page("app_pages/annotate.py", title="Annotate", icon=":material/edit_note:", url_path="annotate"),
     st.Page("app_pages/agreement.py", title="Agreement", icon=":material/handshake:", url_path="agreement"),
+    st.Page("app_pages/studies.py", title="Studies", icon=":material/science:", url_path="studies"),
     st.Page("app_pages/training.py", title="Training", icon=":material/show_chart:", url_path="training"),
 )
 

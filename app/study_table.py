@@ -1,95 +1,117 @@
-"""The result of a study as a table: variants by scores, with intervals over seeds and questions."""
+"""The result of a study: a row a variant, with intervals over seeds and questions, and what it shows in words."""
 
 from __future__ import annotations
 
+import dataclasses
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from db.queries import RunArrays, RunRow, ScoreArray, StudyRow
 from evaluators.over_seeds import SystemMean, against, system_mean
 from evaluators.significance import Values
-from steper_core.records import Ability
-from steper_core.rundir import RunDir
 
-COLUMNS: Mapping[tuple[str, str], str] = {
+ScoreName = tuple[str, str]
+
+COLUMNS: Mapping[ScoreName, str] = {
     ("em", ""): "EM",
     ("f1", ""): "F1",
     ("acc", ""): "Acc",
-    ("gold_recall", ""): "gold recall",
-    ("sub_answer", Ability.INITIALIZATION.value): "sub-answer, init",
-    ("sub_answer", Ability.EXPANSION.value): "sub-answer, exp",
+    ("gold_recall", ""): "Gold recall",
+    ("sub_answer", "initialization"): "Sub-answers, init",
+    ("sub_answer", "expansion"): "Sub-answers, exp",
 }
 """Scores of chains, and of their steps of an ability, with their names in tables."""
 
 REFERENCE = "vanilla-kd"
-"""The variant that others are measured against where there is one, as in the paper; else the first."""
+"""The variant that others are measured against where there is one, as in the paper; else the first trained one."""
 
 
-@dataclass(frozen=True)
-class StudyRows:
-    """A table: its header, its cells as text, and sentences on what it shows."""
+@dataclasses.dataclass(frozen=True)
+class VariantResult:
+    """One variant: its evaluation runs, a mean for each column, and what a question costs."""
 
-    header: tuple[str, ...]
-    cells: tuple[tuple[str, ...], ...]
+    name: str
+    runs: tuple[RunRow, ...]
+    means: Mapping[ScoreName, SystemMean]
+    seconds: float | None
+    parameters: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyResult:
+    """A study as far as it is done."""
+
+    study: StudyRow
+    variants: tuple[VariantResult, ...]
     notes: tuple[str, ...]
 
 
-def study_rows(done: Sequence[tuple[str, RunDir]]) -> StudyRows:
-    """A row a variant from (variant, evaluation run) pairs, several runs of a variant being its seeds."""
-    runs: dict[str, list[RunDir]] = {}
-    for variant, run in done:
-        runs.setdefault(variant, []).append(run)
-    found = {variant: [scores_by_question(run) for run in own] for variant, own in runs.items()}
-    cells, em = [], {}
-    for variant, seeds in found.items():
-        questions = _shared(found[next(iter(found))] + seeds)
-        means = []
+def studies_of(runs: Iterable[RunRow]) -> dict[str, list[RunRow]]:
+    """Finished evaluation runs by study, each study's in the order of its variants and seeds."""
+    found: dict[str, list[RunRow]] = {}
+    for run in runs:
+        if run.study is not None and run.kind == "evaluate" and run.status == "finished":
+            found.setdefault(run.study.name, []).append(run)
+    return {name: sorted(own, key=_place) for name, own in sorted(found.items())}
+
+
+def study_result(
+    runs: Sequence[RunRow], arrays: Sequence[RunArrays | None], scores: Sequence[ScoreArray]
+) -> StudyResult:
+    """The result of a study from its evaluation runs (at least one, in the order of `studies_of`)."""
+    questions = {each.run_id: tuple(each.question_ids.tolist()) for each in arrays if each is not None}
+    values = {(each.run_id, (each.name, each.ability)): tuple(each.values.tolist()) for each in scores}
+    grouped: dict[str, list[RunRow]] = {}
+    for run in runs:
+        if run.study is not None and run.id in questions:
+            grouped.setdefault(run.study.variant, []).append(run)
+    variants, em = [], {}
+    for name, own in grouped.items():
+        shared = _shared([questions[run.id] for run in own])
+        means = {}
         for column in COLUMNS:
-            arrays = [_array(scores.get(column, {}), questions) for scores in seeds]
-            means.append(system_mean(arrays))
-            if column == ("em", ""):
-                em[variant] = arrays
-        seconds = [run.info.facts.get("seconds_per_question", 0.0) for run in runs[variant]]
-        cells.append(
-            (variant, *map(_cell, means), str(means[0].n), str(len(seeds)), f"{sum(seconds) / len(seconds):.2f}")
+            found = [_on(shared, questions[run.id], values.get((run.id, column))) for run in own]
+            means[column] = system_mean(found)
+        em[name] = (own, shared)
+        variants.append(
+            VariantResult(name, tuple(own), means, _fact(own, "seconds_per_question"), _fact(own, "parameters_total"))
         )
-    reference = REFERENCE if REFERENCE in em else next(iter(em))
-    same = {variant: arrays for variant, arrays in em.items() if len(arrays[0]) == len(em[reference][0])}
-    notes = against(same, reference, "EM") if len(same) > 1 else []
-    header = ("variant", *COLUMNS.values(), "n", "seeds", "s/question")
-    return StudyRows(header, tuple(cells), tuple(notes))
+    study = next(run.study for run in runs if run.study is not None)
+    return StudyResult(study, tuple(variants), tuple(_notes(em, questions, values)))
 
 
-def scores_by_question(run: RunDir) -> dict[tuple[str, str], dict[str, float]]:
-    """The values of a run by (score, ability) and question; several steps of an ability count as their mean."""
-    abilities = {(chain.question_id, step.number): step.ability.value for chain in run.chains() for step in chain.steps}
-    several: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for score in run.scores():
-        if score.value is None:
-            continue
-        ability = "" if score.step is None else abilities.get((score.question_id, score.step), "")
-        several.setdefault((score.name, ability), {}).setdefault(score.question_id, []).append(float(score.value))
-    return {
-        column: {question: sum(values) / len(values) for question, values in own.items()}
-        for column, own in several.items()
-    }
+def cells(result: StudyResult) -> tuple[list[str], list[list[str]]]:
+    """Header and rows as text: percent with intervals, questions, seeds, seconds a question."""
+    rows = [
+        [
+            variant.name,
+            *(percent(variant.means[column]) for column in COLUMNS),
+            str(variant.means["em", ""].n),
+            str(len(variant.runs)),
+            "–" if variant.seconds is None else f"{variant.seconds:.2f}",
+        ]
+        for variant in result.variants
+    ]
+    return ["variant", *COLUMNS.values(), "n", "seeds", "s/question"], rows
 
 
-def markdown(title: str, rows: StudyRows) -> str:
-    """The table as markdown, percent with intervals, with its sentences below."""
-    lines = [f"# {title}", "", "Percent, with 95 % intervals over seeds and questions.", ""]
-    lines += [_line(rows.header), _line(["---", *["---:"] * (len(rows.header) - 1)])]
-    lines += [_line(cells) for cells in rows.cells]
-    lines += ["", *(f"- {note}" for note in rows.notes)]
-    return "\n".join(lines) + "\n"
+def markdown(result: StudyResult) -> str:
+    """The table as markdown, with its sentences below."""
+    header, rows = cells(result)
+    lines = [f"# {headline(result.study)}", "", "Percent, with 95 % intervals over seeds and questions.", ""]
+    lines += [_line(header), _line(["---", *["---:"] * (len(header) - 1)]), *map(_line, rows)]
+    return "\n".join([*lines, "", *(f"- {note}" for note in result.notes)]) + "\n"
 
 
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def headline(study: StudyRow) -> str:
+    """What a study is called, with the table or figure of the paper that asks the same."""
+    return f"{study.title} (paper: {study.paper})" if study.paper else study.title
 
 
-def _cell(found: SystemMean) -> str:
+def percent(found: SystemMean) -> str:
+    """A mean with its interval."""
     if found.mean is None:
         return "–"
     if found.low is None or found.high is None:
@@ -97,13 +119,47 @@ def _cell(found: SystemMean) -> str:
     return f"{found.mean * 100:.1f} [{found.low * 100:.1f}, {found.high * 100:.1f}]"
 
 
-def _shared(runs: Sequence[Mapping[tuple[str, str], Mapping[str, float]]]) -> list[str]:
-    """Questions of all these runs, in the order of the first."""
-    asked = [list(run.get(("em", ""), {})) for run in runs]
-    own = [set(questions) for questions in asked[1:]]
-    both = [question for question in asked[0] if all(question in each for each in own)]
-    return both or asked[-1]
+def _notes(
+    em: Mapping[str, tuple[Sequence[RunRow], Sequence[int]]],
+    questions: Mapping[int, Sequence[int]],
+    values: Mapping[tuple[int, ScoreName], Sequence[float]],
+) -> list[str]:
+    trained = [name for name, (runs, _) in em.items() if any(run.method not in ("base", "gold") for run in runs)]
+    reference = REFERENCE if REFERENCE in em else next(iter(trained or em))
+    asked = set(em[reference][1])
+    alike = [name for name in trained if set(em[name][1]) & asked]
+    if reference not in alike or len(alike) < 2:
+        return []
+    shared = _shared([em[name][1] for name in alike])
+    arrays = {
+        name: [_on(shared, questions[run.id], values.get((run.id, ("em", "")))) for run in em[name][0]]
+        for name in alike
+    }
+    return against(arrays, reference, "EM")
 
 
-def _array(values: Mapping[str, float], questions: Sequence[str]) -> Values:
-    return np.array([values.get(question, np.nan) for question in questions])
+def _shared(asked: Sequence[Sequence[int]]) -> list[int]:
+    """Questions that all were asked, in the order of the first."""
+    others = [set(each) for each in asked[1:]]
+    return [question for question in asked[0] if all(question in other for other in others)]
+
+
+def _on(shared: Sequence[int], asked: Sequence[int], found: Sequence[float] | None) -> Values:
+    """Values for these questions, NaN where a run has none."""
+    if found is None:
+        return np.full(len(shared), np.nan)
+    by_question = dict(zip(asked, found, strict=True))
+    return np.array([by_question[question] for question in shared], dtype=float)
+
+
+def _fact(runs: Sequence[RunRow], name: str) -> float | None:
+    known = [run.facts[name] for run in runs if name in run.facts]
+    return statistics.fmean(known) if known else None
+
+
+def _place(run: RunRow) -> tuple[int, str, int]:
+    return (run.study.place, run.study.variant, run.seed) if run.study is not None else (0, "", run.seed)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

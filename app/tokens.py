@@ -11,6 +11,12 @@ ABILITY_COLOURS: dict[str, str] = {"initialization": "#0072B2", "expansion": "#E
 ABILITY_INKS: dict[str, str] = {"initialization": "#ffffff", "expansion": "#1d1400", "aggregation": "#00130d"}
 """Colour of text on an ability's colour (contrast of 4.5 or more)."""
 
+TASKS: dict[str, str] = {**ABILITIES, "rationale": "rationale", "answer": "answer"}
+"""Short name of each task that has a loss of its own: the abilities, and those of methods that know no steps."""
+
+TASK_COLOURS: dict[str, str] = {**ABILITY_COLOURS, "rationale": "#CC79A7", "answer": "#8C8C8C"}
+"""Colour of each task."""
+
 RUN_COLOURS: tuple[str, ...] = (
     "#56B4E9",
     "#D55E00",

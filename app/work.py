@@ -21,6 +21,7 @@ from steper_core.config import CollectSection, ModelSection, ReasoningSection, R
 from steper_core.datasets import without_overlap
 from steper_core.errors import UserError
 from steper_core.material import Material
+from steper_core.ranks import rank, shared_run
 from steper_core.records import Chain, Passage, Question
 from steper_core.retrieval import IndexSettings, Retriever, corpus_digest, open_retriever
 from steper_core.rundir import CheckpointRef, Rejection, RunDir, RunKind, RunStatus, StudyRef, open_run
@@ -116,6 +117,7 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
     Raises:
         UserError: no chain to train on, a run of that name with other settings, or a base model that cannot be had.
     """
+    from steper_core.devices import pick_device
     from steper_core.training import Models, train_on_chains
 
     recipe, material = place.recipe, place.material
@@ -127,8 +129,9 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
         "followed_teacher": _teacher_name(recipe, settings),
         "held_out_questions": len(material.held_out),
     }
-    with open_run(
-        run_path(place.runs, name),
+    path = run_path(place.runs, name)
+    opener = open_run(
+        path,
         kind=RunKind.TRAIN,
         config=config,
         dataset=source.dataset,
@@ -138,7 +141,8 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
         seed=seed,
         command=place.command,
         study=place.study,
-    ) as run:
+    )
+    with shared_run(opener, path, cpu=pick_device(recipe.student.device).type == "cpu") as run:
         if run.info.status is not RunStatus.FINISHED:
             with place.console.progress(f"train {settings.method}", "steps") as advance, energy_recorded(run):
                 outcome = train_on_chains(
@@ -155,7 +159,8 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
                     on_progress=advance,
                 )
             run.update(facts={**run.info.facts, **outcome.facts}, counts=outcome.counts)
-        _report_trained(place.console, run)
+        if rank() == 0:
+            _report_trained(place.console, run)
     return run
 
 

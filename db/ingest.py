@@ -391,6 +391,7 @@ def _run_columns(info: RunInfo, path: Path) -> dict[str, Any]:
         "checkpoint_run_uid": clean(checkpoint.run_uid) if checkpoint else None,
         "checkpoint_run_name": clean(checkpoint.run_name) if checkpoint else None,
         "checkpoint_step": checkpoint.step if checkpoint else None,
+        "study": clean_json(info.study.model_dump()) if info.study else None,
         "figures": clean_json({name: figure.model_dump() for name, figure in info.figures.items()}),
         "counts": clean_json(info.counts),
         "facts": clean_json(info.facts),

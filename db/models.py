@@ -106,6 +106,7 @@ class Run(Base):
     checkpoint_run_uid: Mapped[str | None]
     checkpoint_run_name: Mapped[str | None]
     checkpoint_step: Mapped[int | None] = mapped_column(sa.BigInteger)
+    study: Mapped[dict[str, Any] | None]
     figures: Mapped[dict[str, Any]]
     counts: Mapped[dict[str, Any]]
     facts: Mapped[dict[str, Any]]

@@ -23,6 +23,7 @@ from db.views import (
     ScoreArray,
     ScoreView,
     StepView,
+    StudyRow,
     TrainPointRow,
 )
 
@@ -44,6 +45,7 @@ __all__ = [
     "ScoreArray",
     "ScoreView",
     "StepView",
+    "StudyRow",
     "TrainPointRow",
     "get_question",
     "list_questions",

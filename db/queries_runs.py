@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from db.clean import folded
 from db.models import RUNS_REVISION, Chain, RevisionRow, Run, TrainPoint
 from db.session import reading
-from db.views import FigureRow, RunChoices, RunFilter, RunRow, TrainPointRow
+from db.views import FigureRow, RunChoices, RunFilter, RunRow, StudyRow, TrainPointRow
 
 _ALL = RunFilter()
 
@@ -101,6 +101,7 @@ def _run_row(row: sa.Row[Any]) -> RunRow:
         checkpoint_run_uid=row.checkpoint_run_uid,
         checkpoint_run_name=row.checkpoint_run_name,
         checkpoint_step=row.checkpoint_step,
+        study=StudyRow(**row.study) if row.study else None,
     )
 
 

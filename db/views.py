@@ -63,6 +63,19 @@ class RunRow:
     checkpoint_run_uid: str | None
     checkpoint_run_name: str | None
     checkpoint_step: int | None
+    study: StudyRow | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyRow:
+    """The study that a run is part of, and which variant of it the run is."""
+
+    name: str
+    title: str
+    shows: str
+    variant: str
+    place: int
+    paper: str
 
 
 @dataclasses.dataclass(frozen=True)

@@ -98,7 +98,7 @@ def drop_resume_state(checkpoint: Path) -> None:
     """Delete what only resuming needs (two thirds of a checkpoint's size), keeping the loadable model."""
     for pattern in _RESUME_FILES:
         for file in checkpoint.glob(pattern):
-            file.unlink()
+            file.unlink(missing_ok=True)
 
 
 def _embedded_model(hub: Callable[[str], str]) -> Path:

@@ -85,15 +85,15 @@ class Features:
     predict targets: `cosine` is 1 - cos, `squared` the squared error over the teacher's mean square.
     """
 
-    def __init__(self, settings: FeatureSection, student: Any, teacher: Any, seed: int) -> None:
+    def __init__(self, settings: FeatureSection, student_config: Any, teacher: Any, seed: int) -> None:
         self._settings = settings
         self._teacher = teacher
-        for model, place, name in ((student, 0, "student"), (teacher, 1, "teacher")):
-            _check_layers([pair[place] for pair in settings.layers], model.config.num_hidden_layers, name)
+        for config, place, name in ((student_config, 0, "student"), (teacher.config, 1, "teacher")):
+            _check_layers([pair[place] for pair in settings.layers], config.num_hidden_layers, name)
         generator = torch.Generator().manual_seed(seed)
-        shape = (teacher.config.hidden_size, student.config.hidden_size)
+        shape = (teacher.config.hidden_size, student_config.hidden_size)
         self._projections = [
-            nn.Parameter((torch.randn(shape, generator=generator) / math.sqrt(shape[1])).to(student.device))
+            nn.Parameter((torch.randn(shape, generator=generator) / math.sqrt(shape[1])).to(teacher.device))
             for _ in settings.layers
         ]
 

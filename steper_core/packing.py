@@ -123,8 +123,11 @@ def _preorder(children: Sequence[dict[int, int]]) -> list[int]:
     return order
 
 
-def split_rows(rows: Sequence[Row], limit: int) -> list[list[Row]]:
-    """Rows in as few parts as first-fit finds, each of at most `limit` tokens (a longer row alone)."""
+def split_rows(rows: Sequence[Row], limit: int, at_least: int = 1) -> list[list[Row]]:
+    """Rows in as few parts as first-fit finds, each of at most `limit` tokens (a longer row alone).
+
+    Parts are divided further, while they hold several rows, until there are `at_least` of them.
+    """
     parts: list[list[Row]] = []
     sizes: list[int] = []
     for row in sorted(rows, key=len, reverse=True):
@@ -135,6 +138,8 @@ def split_rows(rows: Sequence[Row], limit: int) -> list[list[Row]]:
         else:
             parts[place].append(row)
             sizes[place] += len(row)
+    while len(parts) < at_least and len(fullest := max(parts, key=len)) > 1:
+        parts.append([fullest.pop()])
     return parts
 
 

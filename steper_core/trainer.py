@@ -95,7 +95,7 @@ class StepTrainer(Trainer):
         batch: GlobalBatch = num_items_in_batch
         model.train()
         chains: list[ChainRows] = inputs["chains"]
-        parts = split_rows(rows_of(chains), self._forward_tokens)
+        parts = self._parts(rows_of(chains))
         present = torch.tensor(batch.present, device=self.args.device)
         total = torch.zeros((), device=self.args.device)
         for number, rows in enumerate(parts):
@@ -111,6 +111,14 @@ class StepTrainer(Trainer):
         self.meter.tokens += sum(len(row) for rows in parts for row in rows)
         self.meter.questions += [chain.question_id for chain in chains]
         return total
+
+    def _parts(self, rows: Sequence[Row]) -> list[list[Row]]:
+        """As many forwards on every rank: what shards a model (FSDP, ZeRO-3) waits for all of them at each."""
+        parts = split_rows(rows, self._forward_tokens)
+        if self.args.world_size == 1:
+            return parts
+        counts = self.accelerator.gather(torch.tensor([len(parts)], device=self.args.device))
+        return split_rows(rows, self._forward_tokens, int(counts.max()))
 
     def read_meter(self) -> _Meter:
         """What was seen since the last step, over all ranks; the meter starts anew."""
@@ -149,15 +157,14 @@ class StepTrainer(Trainer):
             losses += self._losses(self.model_wrapped, part, len(chains)).cpu()
         require_finite(losses, self.state.global_step, "the held-out questions")
         present = {task for row in rows for task in row.tasks.tolist()}
-        if self.state.is_world_process_zero:
-            self._run.append_train_point(
-                TrainPoint(
-                    step=self.state.global_step,
-                    epoch=round(self.state.epoch or 0.0, 4),
-                    losses=self.by_task(losses, [place in present for place in range(len(self._tasks))]),
-                    held_out=True,
-                )
+        self._run.append_train_point(
+            TrainPoint(
+                step=self.state.global_step,
+                epoch=round(self.state.epoch or 0.0, 4),
+                losses=self.by_task(losses, [place in present for place in range(len(self._tasks))]),
+                held_out=True,
             )
+        )
         self.meter.started = time.perf_counter()
         metrics = {f"{metric_key_prefix}_loss": float(losses.mean())}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -200,8 +207,6 @@ class _AfterStep(TrainerCallback):
         require_finite(meter.losses, state.global_step, "question " + ", ".join(map(repr, meter.questions[:8])))
         if isinstance(trainer.weighting, LearnedWeighting):
             trainer.weighting.clamp()
-        if not state.is_world_process_zero:
-            return
         point = TrainPoint(
             step=state.global_step,
             epoch=round(state.epoch, 4),

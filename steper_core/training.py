@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from transformers import AutoTokenizer, TrainingArguments
 
 from steper_core.checkpoints import disk_bytes, drop_resume_state
@@ -146,8 +147,8 @@ def train_student(
     folder = run.path / "checkpoints"
     chosen = pick_device(device)
     arguments = _arguments(folder, settings, seed, chosen, len(training), measure=bool(held_out))
-    student = load_student(models.base, settings, models.base_name, seed).to(arguments.device)
-    objective = _objective(student, models, settings, seed, pick_dtype(settings.dtype, chosen))
+    student = load_student(models.base, settings, models.base_name, seed)
+    objective = _objective(student, models, settings, seed, arguments.device)
     weighting = _weighting(settings, arguments.device)
     side = SideOptimizer(
         [
@@ -158,7 +159,8 @@ def train_student(
             (objective.parameters(), settings.features.learning_rate),
         ]
     )
-    resume = _last_whole_checkpoint(folder)
+    with PartialState().main_process_first():
+        resume = _last_whole_checkpoint(folder)
     if resume is not None:
         side.load(resume)
     trainer = StepTrainer(
@@ -179,6 +181,7 @@ def train_student(
     started = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     seconds = time.perf_counter() - started
+    trainer.accelerator.wait_for_everyone()
     for checkpoint in folder.glob("checkpoint-*"):
         drop_resume_state(checkpoint)
     facts = {
@@ -192,7 +195,7 @@ def train_student(
     return facts if peak is None else {**facts, "peak_memory_bytes": float(peak)}
 
 
-def _objective(student: Any, models: Models, settings: TrainSection, seed: int, dtype: torch.dtype) -> Objective:
+def _objective(student: Any, models: Models, settings: TrainSection, seed: int, device: torch.device) -> Objective:
     if settings.loss == "cross-entropy":
         return CrossEntropy()
     if settings.loss == "logits" and settings.logits.stored:
@@ -202,9 +205,10 @@ def _objective(student: Any, models: Models, settings: TrainSection, seed: int, 
             f"loss = {settings.loss} follows a local model: set train.teacher, or teacher.backend=local with its model"
         )
     vocabulary = shared_vocabulary(models.base, models.teacher)
-    teacher = load_with_paths(models.teacher, dtype).to(student.device).eval().requires_grad_(False)
+    teacher = load_with_paths(models.teacher, pick_dtype(settings.dtype, device)).to(device).eval()
+    teacher.requires_grad_(False)
     if settings.loss == "features":
-        return Features(settings.features, student, teacher, seed)
+        return Features(settings.features, student.config, teacher, seed)
     return SoftTargets(settings.logits, vocabulary, teacher)
 
 

@@ -16,7 +16,7 @@ from app.views.label_words import label_chip
 from evaluators.label_rubric import LabelVerdict
 
 _TABLE = Component("project_table")
-_ELSEWHERE = ("agreement",)
+_ELSEWHERE = ("agreement", "compare", "chains")
 """The pages, besides this one, that doors may lead to."""
 
 _LONGEST = 400

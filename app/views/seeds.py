@@ -34,7 +34,8 @@ class SeedGroup:
 
 def system_of(run: RunRow) -> tuple[str, ...]:
     """What two runs of one system have in common."""
-    return (run.kind, run.dataset, run.model, run.method, run.framework)
+    variant = run.study.variant if run.study else ""
+    return (run.kind, run.dataset, run.model, run.method, run.framework, variant)
 
 
 def seed_groups(runs: Iterable[RunRow]) -> dict[tuple[str, ...], SeedGroup]:

@@ -117,7 +117,7 @@ def test_features_follow_hidden_states_of_plain_forwards(
 ) -> None:
     student = load_with_paths(tiny_model)
     settings = FeatureSection(layers=((1, 2), (-1, -1)), distance=distance, mix=0.4)
-    objective = Features(settings, student, teacher, seed=1)
+    objective = Features(settings, student.config, teacher, seed=1)
     found = objective.losses(student, forward)
     places = forward.sources
     _, own = target_hidden(student, forward, [1, -1])
@@ -147,7 +147,7 @@ def test_hidden_states_are_those_of_each_example_alone(tiny_model: Path, forward
 
 def test_a_layer_that_is_not_there_is_named(tiny_model: Path, teacher: Any) -> None:
     with pytest.raises(UserError, match=r"the student has layers 0 .* to 2, and none numbered 3"):
-        Features(FeatureSection(layers=((3, 1),)), load_with_paths(tiny_model), teacher, seed=0)
+        Features(FeatureSection(layers=((3, 1),)), load_with_paths(tiny_model).config, teacher, seed=0)
 
 
 def test_another_vocabulary_is_refused_with_the_reason(tiny_model: Path, tmp_path: Path) -> None:

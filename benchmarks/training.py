@@ -1,0 +1,238 @@
+"""Training on step examples: step-tree packing against TRL's SFTTrainer on the same examples, side by side.
+
+    pip install trl==1.16.0
+    python benchmarks/training.py [--steps 5] [--top-k 4] [--chains 3] [--batch 1]
+
+Each contender trains a copy of the same model in a process of its own, in bfloat16, on the same tokens: S examples a
+chain, K passages of 100 tokens a step, cumulative targets. TRL has completion-only labels and its best settings, a row
+an example without pads and best-fit packing. Seconds are those of the trainer's steps without the first; memory is the
+process' peak (on a GPU: the allocator's). Prints a table and ratios; nothing is asserted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from steper_core.environment import describe_environment
+
+PASSAGE, QUESTION, LINE, ANSWER = 100, 20, 25, 12
+PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
+"""Dense bfloat16, as their makers state them."""
+
+
+def main() -> None:
+    """Measure each contender in turn and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="SmolLM2-135M-Instruct")
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--top-k", type=int, default=4)
+    parser.add_argument("--chains", type=int, default=3, help="chains that are timed, after one that warms up")
+    parser.add_argument("--batch", type=int, default=1, help="chains a batch")
+    parser.add_argument("--contender", choices=CONTENDERS, help="measure this one alone, here, and print JSON")
+    options = parser.parse_args()
+    if options.contender:
+        print(json.dumps(CONTENDERS[options.contender](options)))
+        return
+    found = {name: _measured(name, options) for name in CONTENDERS}
+    versions, hardware, _ = describe_environment()
+    print(f"{hardware}; torch {versions['torch']}, transformers {versions['transformers']}")
+    print(f"S = {options.steps}, K = {options.top_k}, {options.chains} chains timed, {options.batch} a batch\n")
+    ours = found["steper"]
+    print("| contender | tokens a chain | seconds a chain | times as long | peak memory | model FLOPs utilisation |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for name, each in found.items():
+        use = f"{each['utilisation']:.1%}" if each.get("utilisation") else "–"
+        print(
+            f"| {name} | {each['tokens']:,.0f} | {each['seconds']:.2f} | {each['seconds'] / ours['seconds']:.1f} "
+            f"| {each['memory'] / 2**30:.1f} GiB | {use} |"
+        )
+
+
+def _measured(name: str, options: argparse.Namespace) -> dict[str, float]:
+    own = [sys.executable, __file__, "--contender", name, *sys.argv[1:]]
+    done = subprocess.run(own, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{name}: {done.stderr[-2000:]}")
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def examples_of(chain: int, steps: int, top_k: int) -> list[tuple[list[int], list[int]]]:
+    """(prompt, target) of each step of a chain: its passages so far and the question, its lines so far."""
+    drawn = random.Random(chain)
+
+    def tokens(count: int) -> list[int]:
+        return [drawn.randrange(100, 20_000) for _ in range(count)]
+
+    passages = [tokens(PASSAGE) for _ in range(steps * top_k)]
+    question = tokens(QUESTION)
+    lines = [*(tokens(LINE) for _ in range(steps - 1)), tokens(ANSWER)]
+    found = []
+    for step in range(1, steps + 1):
+        prompt = [token for passage in passages[: step * top_k] for token in passage] + question
+        found.append((prompt, [token for line in lines[:step] for token in line]))
+    return found
+
+
+def ours(options: argparse.Namespace, *, packed: bool = True) -> dict[str, float]:
+    """Step-tree packing, or with `packed` false our own trainer with a row an example."""
+    from steper_core.config import TrainSection
+    from steper_core.examples import ChainRows
+    from steper_core.packing import TokenExample, pack
+    from steper_core.rundir import RunKind, open_run
+    from steper_core.training import Models, train_student
+
+    chains = []
+    for number in range(options.chains + options.batch):
+        tasks = [0, *[1] * (options.steps - 2), 2][-options.steps :]
+        examples = [
+            TokenExample(prompt, target, task)
+            for (prompt, target), task in zip(examples_of(number, options.steps, options.top_k), tasks, strict=True)
+        ]
+        rows = (pack(examples),) if packed else tuple(pack([example]) for example in examples)
+        chains.append(ChainRows(f"q{number}", rows))
+    clock = _Clock()
+    settings = TrainSection(epochs=1, batch_chains=options.batch, dtype="bfloat16", warmup_share=0.0, forward_tokens=1)
+    base = _model(options)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_run(Path(folder) / "run", kind=RunKind.TRAIN, config={}, dataset="", model="") as run,
+    ):
+        train_student(Models(base, str(base)), chains, [], settings, seed=0, run=run, on_progress=clock.tick)
+    tokens = sum(len(row) for chain in chains for row in chain.rows) / len(chains)
+    return _figures(clock, options, tokens, base)
+
+
+def trl(options: argparse.Namespace, *, packing: bool) -> dict[str, float]:
+    """TRL's SFTTrainer: a row an example, or examples packed into rows as long as the longest."""
+    from datasets import Dataset
+    from transformers import AutoTokenizer, TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    rows = [
+        {"input_ids": [*prompt, *target], "labels": [*[-100] * len(prompt), *target]}
+        for number in range(options.chains + options.batch)
+        for prompt, target in examples_of(number, options.steps, options.top_k)
+    ]
+    longest = max(len(row["input_ids"]) for row in rows)
+    clock = _Clock()
+
+    class Tick(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            clock.tick(state.global_step, state.max_steps)
+
+    base = _model(options)
+    tokens = sum(len(row["input_ids"]) for row in rows) / (options.chains + options.batch)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = SFTTrainer(
+            model=str(base),
+            args=SFTConfig(
+                output_dir=folder,
+                num_train_epochs=1,
+                per_device_train_batch_size=1,
+                gradient_accumulation_steps=options.batch * options.steps if not packing else 1,
+                max_length=longest,
+                packing=packing,
+                bf16=True,
+                use_cpu=not _cuda(),
+                model_init_kwargs={"dtype": "float32"},
+                gradient_checkpointing=False,
+                save_strategy="no",
+                logging_strategy="no",
+                report_to="none",
+                disable_tqdm=True,
+                learning_rate=5e-5,
+            ),
+            train_dataset=Dataset.from_list(rows),
+            processing_class=AutoTokenizer.from_pretrained(base),
+            callbacks=[Tick()],
+        )
+        count = len(trainer.train_dataset)
+        trainer.train()
+    if packing:
+        # Rows hold parts of chains: the timed ones stand for as many chains as their share of all rows.
+        options.chains = (count - 1) / count * (options.chains + options.batch)
+    return _figures(clock, options, tokens, base)
+
+
+class _Clock:
+    """Seconds between the first optimizer step's end and the last's."""
+
+    def __init__(self) -> None:
+        self.first = self.last = 0.0
+
+    def tick(self, done: int, _all: int) -> None:
+        """An optimizer step has ended."""
+        if _cuda():
+            import torch
+
+            torch.cuda.synchronize()
+        self.last = time.perf_counter()
+        self.first = self.first or self.last
+
+    @property
+    def seconds(self) -> float:
+        """Without the first step, which warms up."""
+        return self.last - self.first
+
+
+def _figures(clock: _Clock, options: argparse.Namespace, tokens: float, base: Path) -> dict[str, float]:
+    from steper_core.checkpoints import model_facts
+
+    seconds = clock.seconds / options.chains
+    found = {"seconds": seconds, "tokens": tokens, "memory": float(_peak_memory())}
+    peak = _peak_flops()
+    if peak:
+        found["utilisation"] = 6 * model_facts(base)["parameters_total"] * tokens / seconds / peak
+    return found
+
+
+def _peak_memory() -> int:
+    if _cuda():
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _peak_flops() -> float | None:
+    if not _cuda():
+        return None
+    import torch
+
+    name = torch.cuda.get_device_name()
+    return next((flops for part, flops in PEAK_FLOPS.items() if part in name), None)
+
+
+def _cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _model(options: argparse.Namespace) -> Path:
+    from steper_core.checkpoints import resolve_model
+
+    return resolve_model(options.model)
+
+
+CONTENDERS: dict[str, Callable[[argparse.Namespace], dict[str, float]]] = {
+    "steper": lambda options: ours(options),
+    "steper, a row an example": lambda options: ours(options, packed=False),
+    "TRL, a row an example": lambda options: trl(options, packing=False),
+    "TRL, packed": lambda options: trl(options, packing=True),
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Two processes under `accelerate launch` train what one does, and agree on sigma."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steper_core.config import TrainSection
+from steper_core.errors import UserError
+from steper_core.ranks import shared_run
+from steper_core.rundir import RunDir
+
+from .test_trainer import chains, same, train, weights
+
+ROOT = Path(__file__).parents[2]
+EVERY_RANK = """
+import json, sys
+from pathlib import Path
+from steper_core.config import TrainSection
+from steper_core.ranks import rank
+from steper_core.rundir import RunDir
+from steper_core.training import Models, train_student
+from tests.steper_core.test_trainer import chains
+
+class Recorded(RunDir):
+    def append_train_point(self, point):
+        with Path(sys.argv[1], f"rank-{rank()}.jsonl").open("a") as file:
+            file.write(point.model_dump_json() + "\\n")
+
+base, folder = Path(sys.argv[2]), Path(sys.argv[1]) / "run"
+settings = TrainSection.model_validate(json.loads(sys.argv[3]))
+train_student(Models(base, str(base)), chains(8), chains(2), settings, seed=3, run=Recorded(folder), device="cpu")
+"""
+
+
+def launch(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--multi_gpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+    ]
+    options = ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*command, *options, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_two_processes_train_what_one_does(tiny_model: Path, tmp_path: Path) -> None:
+    shared: dict[str, Any] = {
+        "weighting": "learned",
+        "sigma_learning_rate": 0.1,
+        "epochs": 2,
+        "learning_rate": 1e-3,
+        "dtype": "float32",
+        "warmup_share": 0.0,
+        "keep_checkpoints": 9,
+    }
+    script = tmp_path / "every_rank.py"
+    script.write_text(EVERY_RANK)
+    settings = json.dumps({**shared, "batch_chains": 2, "forward_tokens": 60})
+    done = launch(str(script), str(tmp_path), str(tiny_model), settings, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    alone = train(
+        tmp_path,
+        tiny_model,
+        "alone",
+        chains(8),
+        TrainSection.model_validate({**shared, "batch_chains": 4}),
+        held_out=chains(2),
+    )
+    own = [json.loads(line) for line in (tmp_path / "rank-0.jsonl").read_text().splitlines()]
+    other = [json.loads(line) for line in (tmp_path / "rank-1.jsonl").read_text().splitlines()]
+    assert [point["sigmas"] for point in own] == [point["sigmas"] for point in other]
+    assert [point["losses"] for point in own] == [point["losses"] for point in other]
+    expected = list(alone.train_points())
+    assert len(own) == len(expected)
+    for point, reference in zip(own, expected, strict=True):
+        assert point["losses"] == pytest.approx(reference.losses, rel=1e-3)
+        assert point["sigmas"] == pytest.approx(reference.sigmas, rel=1e-3)
+    assert same(weights(alone, 4), weights(RunDir(tmp_path / "run"), 4), 1e-4)
+
+
+def test_one_process_alone_shares_nothing(tmp_path: Path) -> None:
+    left = []
+
+    @contextmanager
+    def opener() -> Any:
+        yield RunDir(tmp_path)
+        left.append(True)
+
+    with shared_run(opener(), tmp_path) as run:
+        assert type(run) is RunDir
+    assert left == [True]
+
+
+def test_a_run_that_cannot_be_opened_is_told_once(tmp_path: Path) -> None:
+    script = "from steper_core.ranks import rank; print(rank())"
+    assert subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={**os.environ, "RANK": "3"}
+    ).stdout.split() == ["3"]
+    with pytest.raises(UserError, match="held"), shared_run(_failing(), tmp_path):
+        pass
+
+
+@contextmanager
+def _failing() -> Any:
+    raise UserError("held by another")
+    yield
