@@ -138,7 +138,7 @@ def split_rows(rows: Sequence[Row], limit: int, at_least: int = 1) -> list[list[
         else:
             parts[place].append(row)
             sizes[place] += len(row)
-    while len(parts) < at_least and len(fullest := max(parts, key=len)) > 1:
+    while len(parts) < at_least and len(fullest := max(parts, key=len, default=[])) > 1:
         parts.append([fullest.pop()])
     return parts
 

@@ -25,6 +25,7 @@ from steper_core.hush import hush_transformers
 from steper_core.methods import plan_of
 from steper_core.objectives import CrossEntropy, Features, Objective, SoftTargets
 from steper_core.path_attention import load_with_paths
+from steper_core.ranks import world_size
 from steper_core.rundir import RunDir
 from steper_core.side_optimizer import SideOptimizer
 from steper_core.soft_targets import attach
@@ -223,7 +224,8 @@ def _arguments(
     folder: Path, settings: TrainSection, seed: int, device: torch.device, chains: int, *, measure: bool
 ) -> TrainingArguments:
     _require_trackers(settings.trackers)
-    steps_per_epoch = math.ceil(chains / (settings.batch_chains * settings.accumulation_steps))
+    together = settings.batch_chains * settings.accumulation_steps * world_size()
+    steps_per_epoch = math.ceil(chains / together)
     every = max(1, math.ceil(steps_per_epoch / settings.checkpoints_per_epoch))
     return TrainingArguments(
         output_dir=str(folder),

@@ -22,10 +22,10 @@ def show_variants(result: StudyResult, tokens: Mapping[int, str]) -> None:
     """Draw the table; `tokens` are the short names of runs by id."""
     columns = (
         column("Variant"),
-        *(column(title) for title in COLUMNS.values()),
-        column("Questions", tight=True),
-        column("Seeds", tight=True),
-        column("s/question", tight=True),
+        *(column(title, right=True) for title in COLUMNS.values()),
+        column("Questions", right=True, tight=True),
+        column("Seeds", right=True, tight=True),
+        column("s/question", right=True, tight=True),
     )
     draw_table(
         "Variants",

@@ -313,7 +313,7 @@ def test_the_database_itself_cascades(engine: sa.Engine, two_runs: tuple[int, in
 
 def test_facts(engine: sa.Engine, two_runs: tuple[int, int]) -> None:
     facts = database_facts(engine)
-    assert facts == DatabaseFacts(url=describe(engine.url), schema="0004", revision=2, rows=facts.rows, size=facts.size)
+    assert facts == DatabaseFacts(url=describe(engine.url), schema="0005", revision=2, rows=facts.rows, size=facts.size)
     assert facts.rows["runs"] == len(two_runs)
     assert (facts.size is None) is (engine.dialect.name != "sqlite")
     assert facts.size is None or facts.size > 10_000

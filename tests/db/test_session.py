@@ -20,7 +20,7 @@ from steper_core.errors import UserError
 
 from .samples import RunMaker, contents, make_chain, make_question
 
-HEAD = "0004"
+HEAD = "0005"
 NUMBER = sa.select(RevisionRow.number).where(RevisionRow.id == RUNS_REVISION)
 SET_NUMBER = sa.update(RevisionRow).where(RevisionRow.id == RUNS_REVISION)
 

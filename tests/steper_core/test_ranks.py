@@ -101,7 +101,7 @@ def test_one_process_alone_shares_nothing(tmp_path: Path) -> None:
         yield RunDir(tmp_path)
         left.append(True)
 
-    with shared_run(opener(), tmp_path) as run:
+    with shared_run(opener(), tmp_path, cpu=True) as run:
         assert type(run) is RunDir
     assert left == [True]
 
@@ -111,7 +111,7 @@ def test_a_run_that_cannot_be_opened_is_told_once(tmp_path: Path) -> None:
     assert subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={**os.environ, "RANK": "3"}
     ).stdout.split() == ["3"]
-    with pytest.raises(UserError, match="held"), shared_run(_failing(), tmp_path):
+    with pytest.raises(UserError, match="held"), shared_run(_failing(), tmp_path, cpu=True):
         pass
 
 

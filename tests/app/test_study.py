@@ -1,0 +1,164 @@
+"""A study from end to end with a tiny model: cells, resuming, the table, and what the page draws."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.study import cells_of
+from app.study_table import cells, markdown, studies_of, study_result
+from app.views.study import study_figure, variant_cells
+from db import list_runs, open_database, run_arrays, score_arrays
+from evaluators.over_seeds import against, system_mean
+from steper_core.errors import UserError
+from steper_core.study_plan import load_study
+from tests.pipeline import OVERRIDES, environment
+
+STUDY = """
+name = "tiny"
+title = "A tiny study"
+paper = "Figure 3"
+recipe = "demo"
+seeds = [0, 1]
+
+[[variants]]
+name = "base"
+train = false
+
+[[variants]]
+name = "vanilla-kd"
+set = ["train.method=vanilla-kd"]
+
+[[variants]]
+name = "steper"
+set = ["train.method=steper"]
+"""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("study") / "tiny.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def steper(file: Path, model: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    runs = file.parent / "runs"
+    runs.mkdir(exist_ok=True)
+    settings = [part for setting in (f"student.model={model}", *OVERRIDES) for part in ("-s", setting)]
+    command = [sys.executable, "-m", "app", "study", str(file), "--runs", str(runs), *settings, *more]
+    return subprocess.run(
+        command, env=environment(runs), capture_output=True, text=True, check=False, cwd=os.environ.get("PWD", ".")
+    )
+
+
+@pytest.fixture(scope="module")
+def done(file: Path, tiny_model: Path) -> subprocess.CompletedProcess[str]:
+    """Seed 1 alone first, as a launcher would, then the whole."""
+    first = steper(file, tiny_model, "--only", "steper", "--seed", "1")
+    assert first.returncode == 0, first.stderr
+    return steper(file, tiny_model, "--out", str(file.parent / "table.md"))
+
+
+def test_a_study_ends_with_a_table_and_takes_up_what_is_done(
+    file: Path, done: subprocess.CompletedProcess[str]
+) -> None:
+    assert done.returncode == 0, done.stderr
+    runs = file.parent / "runs"
+    names = {path.parent.name for path in runs.glob("*/run.json")}
+    trained = {f"tiny-{method}-s{seed}" for method in ("vanilla-kd", "steper") for seed in (0, 1)}
+    assert {name for name in names if not name.startswith("tiny-teacher")} == {
+        "tiny-base-eval",
+        *trained,
+        *(f"{name}-eval" for name in trained),
+    }
+    assert len([name for name in names if name.startswith("tiny-teacher")]) == 1
+    table = (file.parent / "table.md").read_text()
+    rows = [line for line in table.splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0] for row in rows[2:]] == ["| base", "| vanilla-kd", "| steper"]
+    assert rows[3].split(" | ")[-3:-1] == ["9", "2"]
+    assert "Figure 3" in table and "steper (2 seeds)" in table
+
+
+def test_what_is_finished_is_not_done_again(
+    file: Path, tiny_model: Path, done: subprocess.CompletedProcess[str]
+) -> None:
+    runs = file.parent / "runs"
+    before = {path: path.read_bytes() for path in runs.glob("*/run.json")}
+    again = steper(file, tiny_model)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.read_bytes() for path in runs.glob("*/run.json")} == before
+
+
+def test_other_settings_are_refused(file: Path, tiny_model: Path, done: subprocess.CompletedProcess[str]) -> None:
+    refused = steper(file, tiny_model, "-s", "train.epochs=9", "--only", "steper")
+    assert refused.returncode == 2 and "other settings" in refused.stderr
+
+
+def test_cells_are_listed_as_commands(file: Path, tiny_model: Path) -> None:
+    listed = steper(file, tiny_model, "--list").stdout.splitlines()
+    assert len(listed) == 5
+    assert f"steper study {file} --only base" in listed[0]
+    assert "--only steper --seed 1" in listed[-1] and "-s student.model=" in listed[-1]
+
+
+def test_an_unknown_variant_or_seed_is_named(file: Path) -> None:
+    study = load_study(str(file))
+    with pytest.raises(UserError, match="no variant 'stepper'; there are: base, vanilla-kd, steper"):
+        cells_of(study, ["stepper"])
+    with pytest.raises(UserError, match="no seed 7"):
+        cells_of(study, [], [7])
+    assert [cell.name for cell in cells_of(study, ["steper", "base"], [1])] == ["tiny-base", "tiny-steper-s1"]
+
+
+def test_the_page_draws_what_the_database_holds(file: Path, done: subprocess.CompletedProcess[str]) -> None:
+    engine = open_database(f"sqlite:///{file.parent / 'runs' / 'steper.db'}")
+    (rows,) = studies_of(list_runs(engine)).values()
+    assert [(row.study.variant, row.seed) for row in rows if row.study] == [
+        ("base", 0),
+        ("vanilla-kd", 0),
+        ("vanilla-kd", 1),
+        ("steper", 0),
+        ("steper", 1),
+    ]
+    ids = tuple(row.id for row in rows)
+    result = study_result(rows, run_arrays(engine, ids), score_arrays(engine, ids))
+    header, lines = cells(result)
+    assert all(len(line) == len(header) for line in lines)
+    em = [row.figures["em"].mean for row in rows if row.study and row.study.variant == "steper"]
+    steper_row = next(variant for variant in result.variants if variant.name == "steper")
+    assert steper_row.means["em", ""].mean == pytest.approx(sum(value or 0 for value in em) / 2)
+    tokens = {row.id: f"t{row.id}" for row in rows}
+    drawn: list[Any] = variant_cells(steper_row, tokens)
+    assert drawn[0][0]["go"] == {"page": "compare", "params": {"run": [tokens[run.id] for run in steper_row.runs]}}
+    figure = study_figure(result, ("em", ""), "#000", "#ccc")
+    assert list(figure.data[0].y) == ["base", "vanilla-kd", "steper"]
+    assert markdown(result).startswith("# A tiny study (paper: Figure 3)")
+
+
+def test_intervals_hold_seeds_and_questions_by_hand() -> None:
+    # Two seeds that differ in every question by one: all spread is between seeds.
+    found = system_mean([np.zeros(40), np.ones(40)])
+    assert (found.mean, found.seeds, found.n) == (0.5, 2, 40)
+    assert found.deviation == pytest.approx(np.sqrt(0.5))
+    # Drawing the same seed twice moves the mean by 0.5 * sqrt(2): that is beyond both ends.
+    assert found.low is not None and found.low <= 0.0 and found.high is not None and found.high >= 1.0
+    alone = system_mean([np.array([0.0, 1.0, np.nan, 1.0])])
+    assert alone.n == 3 and alone.mean == pytest.approx(2 / 3) and alone.deviation is None
+    assert system_mean([np.array([np.nan])]).mean is None
+
+
+def test_what_several_comparisons_take_back_is_said() -> None:
+    base = np.zeros(200)
+    better = base.copy()
+    better[:6] = 1.0
+    runs = {"vanilla-kd": [base], "a": [better], "b": [base], "c": [base]}
+    sentences = against(runs, "vanilla-kd", "EM")
+    assert len(sentences) == 3
+    assert "is higher" in sentences[0] and "not so once 3 comparisons are allowed for" in sentences[0]

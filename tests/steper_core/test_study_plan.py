@@ -1,0 +1,81 @@
+"""Studies as files: variants one by one and by a grid, and mistakes told with their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from steper_core.config import load_recipe
+from steper_core.errors import UserError
+from steper_core.study_plan import builtin_studies, load_study
+
+HEAD = 'name = "mine"\ntitle = "Mine"\nrecipe = "demo"\n'
+
+
+def written(folder: Path, text: str) -> str:
+    file = folder / "mine.toml"
+    file.write_text(HEAD + text)
+    return str(file)
+
+
+def test_variants_stand_one_by_one_and_by_a_grid(tmp_path: Path) -> None:
+    text = """
+    set = ["train.epochs=1"]
+    seeds = [4, 5]
+    [[variants]]
+    name = "base"
+    train = false
+    [grid]
+    "train.method" = ["vanilla-kd", "steper"]
+    "data.train_questions" = [100, 200]
+    """
+    study = load_study(written(tmp_path, text), ["train.learning_rate=0.001"])
+    names = ["base", "vanilla-kd-100", "vanilla-kd-200", "steper-100", "steper-200"]
+    assert [variant.name for variant in study.variants] == names
+    assert study.seeds == (4, 5)
+    last = study.variants[-1]
+    recipe = load_recipe(study.recipe, (*study.set, *last.set))
+    assert (recipe.train.method, recipe.data.train_questions) == ("steper", 200)
+    assert (recipe.train.epochs, recipe.train.learning_rate) == (1, 0.001)
+    reference = study.reference(last)
+    assert (reference.name, reference.variant, reference.place) == ("mine", "steper-200", 4)
+
+
+def test_a_grid_over_lists_has_readable_names(tmp_path: Path) -> None:
+    text = """
+    [grid]
+    "train.abilities" = [["aggregation"], ["initialization", "aggregation"]]
+    """
+    found = load_study(written(tmp_path, text)).variants
+    assert [variant.name for variant in found] == ["aggregation", "initialization.aggregation"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "variants: "),
+        ("[[variants]]\nname = 'a'\n[[variants]]\nname = 'a'\n", "two variants are named 'a'"),
+        ("[[variants]]\nname = '../a'\n", "variants.0.name"),
+        ("[[variants]]\nname = 'a'\ngold = true\n", "set train = false"),
+        ("[[variants]]\nname = 'a'\nset = ['train.metod=steper']\n", "variant a: recipe demo: unknown key"),
+        ("[[variants]]\nname = 'a'\nsets = []\n", "unknown key 'variants.0.sets'"),
+        ("[[variants]\n", "line 4"),
+        ("seeds = []\n[[variants]]\nname = 'a'\n", "seeds: "),
+    ],
+)
+def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_study(written(tmp_path, text))
+    assert words in str(caught.value) and "mine.toml" in str(caught.value)
+
+
+def test_an_unknown_study_lists_the_builtin_ones() -> None:
+    with pytest.raises(UserError, match="ablation, methods, weighting"):
+        load_study("nowhere")
+
+
+@pytest.mark.parametrize("name", builtin_studies())
+def test_every_builtin_study_is_sound(name: str) -> None:
+    study = load_study(name)
+    assert study.title and study.paper and len(study.variants) >= 4
