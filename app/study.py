@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,14 @@ from steper_core.config import ModelSection, Recipe, load_recipe
 from steper_core.digests import digest_of
 from steper_core.errors import UserError
 from steper_core.material import load_material
-from steper_core.rundir import RunDir
+from steper_core.rundir import RunDir, RunHeld
 from steper_core.study_plan import Study, Variant
 
 Store = Callable[[RunDir], None]
 """Brings a finished run into the database."""
+
+_PAUSE = 2.0
+"""Seconds between two looks whether a run has become free."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class Cell:
         """What the names of its runs begin with."""
         parts = [self.study.name, self.variant.name, *([f"s{self.seed}"] if self.variant.train else [])]
         return "-".join(parts)
+
+    @property
+    def trained(self) -> Cell:
+        """The cell that trains the student which this one evaluates: normally itself."""
+        return dataclasses.replace(self, variant=self.study.owner(self.variant))
 
     @property
     def evaluation(self) -> str:
@@ -71,7 +80,7 @@ def run_cells(
     opened: dict[str, Workplace] = {}
 
     def place_of(cell: Cell, extra: Sequence[str] = ()) -> Workplace:
-        recipe = load_recipe(cell.study.recipe, (*cell.study.set, *cell.variant.set, *extra))
+        recipe = load_recipe(cell.study.recipe, (*cell.study.set, *cell.trained.variant.set, *extra))
         key = digest_of(_materials(recipe))
         if key not in opened:
             material = load_material(recipe)
@@ -86,13 +95,16 @@ def run_cells(
 
 
 def _run_cell(cell: Cell, place_of: Callable[..., Workplace], store: Store) -> RunDir:
-    place = place_of(cell)
+    place = place_of(cell.trained)
     tested = place_of(cell, cell.variant.evaluate)
     recipe = tested.recipe
     if cell.variant.train:
-        teacher_run = collect(dataclasses.replace(place, study=None), _teacher_name(cell.study, place.recipe))
+        teacher = _teacher_name(cell.study, place.recipe)
+        teacher_run = _when_free(place.console, lambda: collect(dataclasses.replace(place, study=None), teacher))
         store(teacher_run)
-        trained = train(place, cell.name, teacher_run, place.recipe.train, cell.seed)
+        trained = _when_free(
+            place.console, lambda: train(place, cell.trained.name, teacher_run, place.recipe.train, cell.seed)
+        )
         store(trained)
         model, reference = student_of(trained, recipe.student)
         method = place.recipe.train.method
@@ -106,6 +118,19 @@ def _run_cell(cell: Cell, place_of: Callable[..., Workplace], store: Store) -> R
         run = evaluate(tested, cell.evaluation, recipe.student, recipe.reasoning, method="base", seed=cell.seed)
     store(run)
     return run
+
+
+def _when_free(console: Console, make: Callable[[], RunDir]) -> RunDir:
+    """A run that several cells need: the process that comes first makes it, the others wait for it."""
+    waiting = False
+    while True:
+        try:
+            return make()
+        except RunHeld as held:
+            if not waiting:
+                console.say(f"waiting: {held}")
+            waiting = True
+            time.sleep(_PAUSE)
 
 
 def _teacher_name(study: Study, recipe: Recipe) -> str:

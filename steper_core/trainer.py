@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import DistributedType
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PrinterCallback, Trainer, TrainerCallback
@@ -98,19 +99,34 @@ class StepTrainer(Trainer):
         parts = self._parts(rows_of(chains))
         present = torch.tensor(batch.present, device=self.args.device)
         total = torch.zeros((), device=self.args.device)
+        sharded_by_engine = self.accelerator.distributed_type == DistributedType.DEEPSPEED
+        # Losses are divided by the chains of the global batch already: the engine must not divide them again.
+        options = {"scale_wrt_gas": False} if sharded_by_engine else {}
         for number, rows in enumerate(parts):
             last = number == len(parts) - 1
-            with contextlib.nullcontext() if last else self.accelerator.no_sync(model):
+            with contextlib.nullcontext() if last else self._more_to_come(model):
                 losses = self._losses(model, rows, batch.chain_count)
                 self.meter.losses += losses.detach().cpu()
                 share = 1 / batch.parts if number == 0 else 0.0
                 loss = self.weighting.combine(losses * self.args.world_size, present, share)
-                self.accelerator.backward(loss)
+                self.accelerator.backward(loss, **options)
             total += loss.detach()
         self.meter.present = batch.present
         self.meter.tokens += sum(len(row) for rows in parts for row in rows)
         self.meter.questions += [chain.question_id for chain in chains]
         return total
+
+    @contextlib.contextmanager
+    def _more_to_come(self, model: Any) -> Iterator[None]:
+        """Gradients pile up on each rank; DeepSpeed, which takes its step inside backward, does not take it yet."""
+        state = self.accelerator.gradient_state
+        last_of_step = state.sync_gradients
+        state._set_sync_gradients(False)
+        try:
+            with self.accelerator.no_sync(model):
+                yield
+        finally:
+            state._set_sync_gradients(last_of_step)
 
     def _parts(self, rows: Sequence[Row]) -> list[list[Row]]:
         """As many forwards on every rank: what shards a model (FSDP, ZeRO-3) waits for all of them at each."""
@@ -172,7 +188,8 @@ class StepTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
-        if output_dir is not None:
+        # All ranks come here, and hold the same: the one that writes the model has made the folder.
+        if output_dir is not None and self.args.should_save:
             self.side.save(Path(output_dir))
             if isinstance(self.weighting, LearnedWeighting):
                 self.weighting.save(Path(output_dir))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +16,11 @@ from app.views.study import study_figure, variant_cells
 from db import list_runs, open_database, run_arrays, score_arrays
 from evaluators.over_seeds import against, system_mean
 from steper_core.errors import UserError
+from steper_core.rundir import RunDir, hold_run
 from steper_core.study_plan import load_study
 from tests.pipeline import OVERRIDES, environment
 
+ROOT = Path(__file__).parents[2]
 STUDY = """
 name = "tiny"
 title = "A tiny study"
@@ -48,14 +49,20 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def steper(file: Path, model: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def steper_process(file: Path, model: Path, *more: str) -> subprocess.Popen[str]:
     runs = file.parent / "runs"
     runs.mkdir(exist_ok=True)
     settings = [part for setting in (f"student.model={model}", *OVERRIDES) for part in ("-s", setting)]
     command = [sys.executable, "-m", "app", "study", str(file), "--runs", str(runs), *settings, *more]
-    return subprocess.run(
-        command, env=environment(runs), capture_output=True, text=True, check=False, cwd=os.environ.get("PWD", ".")
+    return subprocess.Popen(
+        command, env=environment(runs), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
+
+
+def steper(file: Path, model: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    process = steper_process(file, model, *more)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +169,30 @@ def test_what_several_comparisons_take_back_is_said() -> None:
     sentences = against(runs, "vanilla-kd", "EM")
     assert len(sentences) == 3
     assert "is higher" in sentences[0] and "not so once 3 comparisons are allowed for" in sentences[0]
+
+
+def test_a_student_is_evaluated_elsewhere_without_being_trained_again(
+    file: Path, tiny_model: Path, done: subprocess.CompletedProcess[str]
+) -> None:
+    """While another process makes what it needs, it waits."""
+    wider = file.with_name("wider.toml")
+    wider.write_text(
+        STUDY
+        + "[[variants]]\nname = 'longer'\nstudent = 'steper'\nevaluate = ['worlds.hops=[3, 3]', 'worlds.seed=5']\n"
+    )
+    runs = file.parent / "runs"
+    trained = (runs / "tiny-steper-s1" / "run.json").read_bytes()
+    (teacher,) = runs.glob("tiny-teacher-*")
+    with hold_run(teacher):
+        process = steper_process(wider, tiny_model, "--only", "longer", "--seed", "1")
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "waiting" in line:
+                break
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert (runs / "tiny-steper-s1" / "run.json").read_bytes() == trained
+    assert not (runs / "tiny-longer-s1").exists()
+    info = RunDir(runs / "tiny-longer-s1-eval").info
+    assert info.checkpoint is not None and info.checkpoint.run_name == "tiny-steper-s1"
+    assert {len(question.hops) for question in RunDir(runs / "tiny-longer-s1-eval").questions()} == {3}

@@ -39,6 +39,36 @@ settings = TrainSection.model_validate(json.loads(sys.argv[3]))
 train_student(Models(base, str(base)), chains(8), chains(2), settings, seed=3, run=Recorded(folder), device="cpu")
 """
 
+SHARDED = """
+import sys
+from pathlib import Path
+import torch
+from torch import distributed
+from torch.distributed.fsdp import fully_shard
+from steper_core.losses import task_losses
+from steper_core.objectives import CrossEntropy
+from steper_core.packing import collate
+from steper_core.path_attention import load_with_paths
+from steper_core.trainer import rows_of
+from tests.steper_core.test_trainer import chains
+
+def gradients(model):
+    forward = collate(rows_of(chains(4)), torch.device("cpu"))
+    task_losses(CrossEntropy().losses(model, forward), forward, 3, 4).sum().backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+distributed.init_process_group("gloo")
+whole = gradients(load_with_paths(Path(sys.argv[1])))
+model = load_with_paths(Path(sys.argv[1]))
+mesh = distributed.init_device_mesh("cpu", (2,))
+for part in (*model.model.layers, model):
+    fully_shard(part, mesh=mesh)
+found = {name: gradient.full_tensor() for name, gradient in gradients(model).items()}
+assert all(torch.allclose(found[name], whole[name], atol=1e-6) for name in whole)
+sys.stdout.write(f"{len(whole)} equal\\n")
+distributed.destroy_process_group()
+"""
+
 
 def launch(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [
@@ -91,6 +121,26 @@ def test_two_processes_train_what_one_does(tiny_model: Path, tmp_path: Path) -> 
         assert point["losses"] == pytest.approx(reference.losses, rel=1e-3)
         assert point["sigmas"] == pytest.approx(reference.sigmas, rel=1e-3)
     assert same(weights(alone, 4), weights(RunDir(tmp_path / "run"), 4), 1e-4)
+
+
+def test_a_model_sharded_by_fsdp2_has_the_same_gradients(tiny_model: Path, tmp_path: Path) -> None:
+    script = tmp_path / "sharded.py"
+    script.write_text(SHARDED)
+    done = launch(str(script), str(tiny_model), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("21 equal") == 2
+
+
+@pytest.mark.parametrize("name", ["fsdp2", "deepspeed-zero3"])
+def test_the_settings_for_clusters_are_those_that_accelerate_knows(name: str) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+    from accelerate.commands.launch import launch_command_parser
+
+    config = load_config_from_file(str(ROOT / "docs" / "clusters" / f"{name}.yaml"))
+    assert config.num_processes == 4 and config.mixed_precision == "bf16"
+    known = {action.dest for action in launch_command_parser()._actions}
+    sections = {**config.fsdp_config, **config.deepspeed_config}
+    assert sections and not [key for key in sections if key not in known]
 
 
 def test_one_process_alone_shares_nothing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from steper_core.config import load_recipe
 from steper_core.errors import UserError
 from steper_core.study_plan import builtin_studies, load_study
 
+TRAINED = "[[variants]]\nname = 'a'\n"
 HEAD = 'name = "mine"\ntitle = "Mine"\nrecipe = "demo"\n'
 
 
@@ -61,6 +62,9 @@ def test_a_grid_over_lists_has_readable_names(tmp_path: Path) -> None:
         ("[[variants]]\nname = 'a'\nset = ['train.metod=steper']\n", "variant a: recipe demo: unknown key"),
         ("[[variants]]\nname = 'a'\nsets = []\n", "unknown key 'variants.0.sets'"),
         ("[[variants]\n", "line 4"),
+        ("[[variants]]\nname = 'a'\nstudent = 'b'\n", "'b' is no variant that trains a student"),
+        (f"{TRAINED}student = 'b'\n[[variants]]\nname = 'b'\nstudent = 'a'\n", "is no variant that trains a student"),
+        (f"{TRAINED}[[variants]]\nname = 'b'\nstudent = 'a'\nset = ['seed=1']\n", "takes settings as evaluate"),
         ("seeds = []\n[[variants]]\nname = 'a'\n", "seeds: "),
     ],
 )
@@ -70,8 +74,17 @@ def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, words: st
     assert words in str(caught.value) and "mine.toml" in str(caught.value)
 
 
+def test_a_variant_may_evaluate_the_student_of_another(tmp_path: Path) -> None:
+    text = (
+        "[[variants]]\nname = 'a'\nset = ['seed=3']\n[[variants]]\nname = 'b'\nstudent = 'a'\nevaluate = ['seed=4']\n"
+    )
+    study = load_study(written(tmp_path, text))
+    own, borrowed = study.variants
+    assert study.owner(own) == study.owner(borrowed) == own
+
+
 def test_an_unknown_study_lists_the_builtin_ones() -> None:
-    with pytest.raises(UserError, match="ablation, methods, weighting"):
+    with pytest.raises(UserError, match="ablation, methods, out-of-domain, scaling, weighting"):
         load_study("nowhere")
 
 
