@@ -14,7 +14,7 @@ from steper_core.config import ModelSection, Recipe, load_recipe
 from steper_core.digests import digest_of
 from steper_core.errors import UserError
 from steper_core.material import load_material
-from steper_core.rundir import RunDir, RunHeld
+from steper_core.rundir import RunDir, RunHeldError
 from steper_core.study_plan import Study, Variant
 
 Store = Callable[[RunDir], None]
@@ -126,7 +126,7 @@ def _when_free(console: Console, make: Callable[[], RunDir]) -> RunDir:
     while True:
         try:
             return make()
-        except RunHeld as held:
+        except RunHeldError as held:
             if not waiting:
                 console.say(f"waiting: {held}")
             waiting = True

@@ -286,7 +286,7 @@ def open_run(
     be resumed) and is raised on. A run that is already finished is opened unchanged.
 
     Raises:
-        RunHeld: another process holds the run.
+        RunHeldError: another process holds the run.
         UserError: it was started with another config.
     """
     try:
@@ -324,7 +324,7 @@ def open_run(
         yield from _hold(run)
 
 
-class RunHeld(UserError):
+class RunHeldError(UserError):
     """Another process works on the run."""
 
 
@@ -333,11 +333,11 @@ def hold_run(path: Path) -> Iterator[RunDir]:
     """Keep other processes from working on a run while the block appends to it, whatever its status.
 
     Raises:
-        RunHeld: another process holds the run.
+        RunHeldError: another process holds the run.
     """
     with (path / ".lock").open("w") as lock:
         if not _hold_lock(lock.fileno()):
-            raise RunHeld(f"{path}: another process is working on this run; wait for it, or stop it")
+            raise RunHeldError(f"{path}: another process is working on this run; wait for it, or stop it")
         yield RunDir(path)
 
 

@@ -189,7 +189,7 @@ def test_a_student_is_evaluated_elsewhere_without_being_trained_again(
         for line in process.stdout:
             if "waiting" in line:
                 break
-    out, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert (runs / "tiny-steper-s1" / "run.json").read_bytes() == trained
     assert not (runs / "tiny-longer-s1").exists()
