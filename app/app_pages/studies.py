@@ -8,7 +8,6 @@ import streamlit as st
 
 from app.plain import one_line
 from app.state import StudiesState, run_tokens
-from app.store import Store
 from app.study_table import COLUMNS, StudyResult, headline, studies_of
 from app.urls import enter, read, while_shown, write
 from app.views.frame import begin
@@ -34,10 +33,10 @@ def show() -> None:
     result = store.study(tuple(run.id for run in known[chosen]))
     # Titles and sentences hold names from files: they are shown as text, never read as markdown.
     st.text(one_line(headline(result.study), 200))
-    show_variants(result, {run.id: token for token, run in run_tokens(store.runs()).items()})
-    _draw(store, result, state)
     for note in result.notes:
         st.text(one_line(note, 400))
+    show_variants(result, {run.id: token for token, run in run_tokens(store.runs()).items()})
+    _draw(result, state)
 
 
 def _choose_study(names: list[str], chosen: str) -> None:
@@ -52,7 +51,7 @@ def _choose_study(names: list[str], chosen: str) -> None:
     )
 
 
-def _draw(store: Store, result: StudyResult, state: StudiesState) -> None:
+def _draw(result: StudyResult, state: StudiesState) -> None:
     asked = (state.score, state.ability)
     score = asked if asked in COLUMNS else ("em", "")
     st.session_state["studies_score"] = " ".join(filter(None, score))

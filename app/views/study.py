@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from app.study_table import COLUMNS, ScoreName, StudyResult, VariantResult, percent
-from app.views.project_table import Cell, below, column, door_to, draw_table, words
+from app.formats import interval, percent
+from app.study_table import COLUMNS, ScoreName, StudyResult, VariantResult
+from app.views.project_table import Cell, below, beside, column, door_to, draw_table, words
 from evaluators.over_seeds import SystemMean
 
 _ROW, _AROUND = 44, 90
@@ -43,7 +45,7 @@ def variant_cells(variant: VariantResult, tokens: Mapping[int, str]) -> list[Cel
     methods = sorted({run.method for run in variant.runs if run.method})
     return [
         [door_to(variant.name, "compare", {"run": runs[:_MOST_RUNS]}), below(", ".join(methods))],
-        *([_figure(variant.means[name], runs)] for name in COLUMNS),
+        *(_figure(variant.means[name], runs) for name in COLUMNS),
         [words(f"{variant.means['em', ''].n:,}")],
         [words(str(len(runs)))],
         [words("–" if variant.seconds is None else f"{variant.seconds:.2f}")],
@@ -68,8 +70,14 @@ def study_figure(result: StudyResult, score: ScoreName, ink: str, line: str) -> 
     }
     style = {"mode": "markers", "marker": {"size": 10, "color": "#0072B2"}, "showlegend": False}
     if scaling:
-        sizes = [each.parameters for each, _ in known]
-        trace = go.Scatter(x=sizes, y=means, error_y=spread, text=names, hovertemplate=_HOVER_UP, **style)
+        sizes = [each.parameters for each, _ in known if each.parameters]
+        middle = statistics.geometric_mean([min(sizes), max(sizes)])
+        named = {
+            **style,
+            "mode": "markers+text",
+            "textposition": ["middle right" if size <= middle else "middle left" for size in sizes],
+        }
+        trace = go.Scatter(x=sizes, y=means, error_y=spread, text=names, hovertemplate=_HOVER_UP, **named)
     else:
         trace = go.Scatter(x=means, y=names, error_x=spread, text=names, hovertemplate=_HOVER, **style)
     figure = go.Figure(trace)
@@ -92,10 +100,10 @@ _HOVER = "%{text}: %{x:.1f}<extra></extra>"
 _HOVER_UP = "%{text}: %{y:.1f}<extra></extra>"
 
 
-def _figure(mean: SystemMean, runs: Sequence[str]) -> dict[str, object]:
+def _figure(mean: SystemMean, runs: Sequence[str]) -> Cell:
     if mean.mean is None:
-        return words("–", "grey")
-    return door_to(percent(mean), "chains", {"run": list(runs[:3])})
+        return [words("–", "grey")]
+    return [door_to(percent(mean.mean), "chains", {"run": list(runs[:3])}), beside(interval(mean.low, mean.high))]
 
 
 def _beyond(mean: SystemMean, bound: float | None) -> float:

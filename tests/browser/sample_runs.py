@@ -10,7 +10,7 @@ from typing import Any
 from evaluators.intervals import figures_of
 from evaluators.scoring import default_scorers, score_chain
 from steper_core.records import Chain, Hop, Passage, Question, Retrieved, Step, StopReason, ability_of
-from steper_core.rundir import CheckpointRef, Rejection, RunKind, TrainPoint, open_run
+from steper_core.rundir import CheckpointRef, Rejection, RunKind, StudyRef, TrainPoint, open_run
 
 DATASET = "2wikimultihopqa"
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -137,6 +137,8 @@ def write_evaluation(
     count: int = QUESTIONS,
     hostile: int = 0,
     checkpoint: CheckpointRef | None = None,
+    study: StudyRef | None = None,
+    parameters: float = 134515008.0,
 ) -> None:
     """An evaluation run over the first `count` questions."""
     right = {index + (seed if method != "base" else 0) for index in right_questions(method, count)}
@@ -156,6 +158,7 @@ def write_evaluation(
         seed=seed,
         command=f"steper evaluate --name {name}",
         checkpoint=checkpoint,
+        study=study,
     ) as run:
         run.write_questions(questions)
         run.append_passages([*passages, *(_extra_passages(count))])
@@ -169,11 +172,32 @@ def write_evaluation(
             figures={key: figure.model_dump() for key, figure in figures.items()},
             counts={"stopped: answered": len(right), "stopped: forced": len(chains) - len(right)},
             facts={
-                "parameters_total": 134515008.0,
+                "parameters_total": parameters,
                 "disk_bytes": 538e6,
                 "seconds_per_question": 1.93,
                 "steps_per_question": 3.2,
             },
+        )
+
+
+def write_studies(folder: Path) -> None:
+    """A study of two methods with two seeds each beside the base, and one of two sizes, with one seed."""
+
+    def part(study: tuple[str, str, str, str], place: int, variant: str) -> StudyRef:
+        name, title, shows, paper = study
+        return StudyRef(name=name, title=title, shows=shows, paper=paper, variant=variant, place=place)
+
+    methods = ("methods", "Methods of distillation on the same chains", "methods", "main results")
+    write_evaluation(folder, "methods-base-eval", "base", study=part(methods, 0, "base"))
+    for place, method in enumerate(("vanilla-kd", "steper"), start=1):
+        for seed in (0, 1):
+            write_evaluation(
+                folder, f"methods-{method}-s{seed}-eval", method, seed=seed, study=part(methods, place, method)
+            )
+    sizes = ("sizes", "Size of the student", "scaling", "")
+    for place, (method, parameters) in enumerate((("vanilla-kd", 1.35e8), ("steper", 3.6e8))):
+        write_evaluation(
+            folder, f"sizes-{place}-eval", method, study=part(sizes, place, f"{place + 1}x"), parameters=parameters
         )
 
 

@@ -20,7 +20,7 @@ from db.queries_texts import Database
 from db.session import open_database
 from evaluators.label_rubric import load_label_rubric
 from steper_core.records import Judgement
-from steper_core.rundir import RunKind, open_run
+from steper_core.rundir import RunKind, StudyRef, open_run
 
 from .conftest import PATIENCE
 from .sample_runs import DATASET, HOSTILE_NAME, HOSTILE_TEXTS, LONG, write_evaluation, write_training
@@ -37,7 +37,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Database:
     """Two runs with hostile questions, a training run, a judge run and a project, all of hostile names and words."""
     folder = tmp_path_factory.mktemp("hostile")
     write_evaluation(folder, HOSTILE_NAME, "steper", count=6, hostile=4)
-    write_evaluation(folder, "**second** :red[x]", "vanilla-kd", count=6, hostile=4)
+    study = StudyRef(
+        name=HOSTILE_TEXTS[1], title=HOSTILE_TEXTS[0], shows=HOSTILE_TEXTS[2], variant=HOSTILE_TEXTS[1], paper=WORDS
+    )
+    write_evaluation(folder, "**second** :red[x]", "vanilla-kd", count=6, hostile=4, study=study)
     write_training(folder, ":red[t] $x$ **t**", "steper", sigmas=True)
     opened = open_database(f"sqlite:///{folder / 'steper.db'}")
     ingest_all(opened, folder)
@@ -107,6 +110,8 @@ def addresses(engine: Database) -> dict[str, str]:
         "chains searched": url("chains", run=first, text=HOSTILE_TEXTS[0]),
         "compare": url("compare", run=[first, second]),
         "compare by a score of that name": url("compare", run=[first, second], score=HOSTILE_TEXTS[0]),
+        "studies": url("studies", study=HOSTILE_TEXTS[1]),
+        "no such study": url("studies", study=HOSTILE_TEXTS[0], score=HOSTILE_TEXTS[1]),
         "training": url("training", run=tokens[":red[t] $x$ **t**"]),
         "projects": url("annotate"),
         "work": url("annotate", **about),
