@@ -3,10 +3,10 @@
     pip install trl==1.16.0
     python benchmarks/training.py [--steps 5] [--top-k 4] [--chains 3] [--batch 1]
 
-Each contender trains a copy of the same model in a process of its own, in bfloat16, on the same tokens: S examples a
-chain, K passages of 100 tokens a step, cumulative targets. TRL has completion-only labels and its best settings, a row
-an example without pads and best-fit packing. Seconds are those of the trainer's steps without the first; memory is the
-process' peak (on a GPU: the allocator's). Prints a table and ratios; nothing is asserted.
+Each contender trains a copy of the same model in a process of its own, in one number format, on the same tokens: S
+examples a chain, K passages of 100 tokens a step, cumulative targets. TRL has completion-only labels and its best
+settings, a row an example without pads and best-fit packing. Seconds are those of the trainer's steps without the
+first; memory is the process' peak (on a GPU: the allocator's). Prints a table and ratios; nothing is asserted.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--top-k", type=int, default=4)
     parser.add_argument("--chains", type=int, default=3, help="chains that are timed, after one that warms up")
     parser.add_argument("--batch", type=int, default=1, help="chains a batch")
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     parser.add_argument("--contender", choices=CONTENDERS, help="measure this one alone, here, and print JSON")
     options = parser.parse_args()
     if options.contender:
@@ -46,7 +47,9 @@ def main() -> None:
     found = {name: _measured(name, options) for name in CONTENDERS}
     versions, hardware, _ = describe_environment()
     print(f"{hardware}; torch {versions['torch']}, transformers {versions['transformers']}")
-    print(f"S = {options.steps}, K = {options.top_k}, {options.chains} chains timed, {options.batch} a batch\n")
+    print(
+        f"S = {options.steps}, K = {options.top_k}, {options.chains} chains timed, {options.batch} a batch, {options.dtype}\n"
+    )
     ours = found["steper"]
     print("| contender | tokens a chain | seconds a chain | times as long | peak memory | model FLOPs utilisation |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
@@ -94,7 +97,7 @@ def ours(options: argparse.Namespace, *, packed: bool = True) -> dict[str, float
 
     chains = []
     for number in range(options.chains + options.batch):
-        tasks = [0, *[1] * (options.steps - 2), 2][-options.steps :]
+        tasks = ([0, *[1] * (options.steps - 2)] if options.steps > 1 else []) + [2]
         examples = [
             TokenExample(prompt, target, task)
             for (prompt, target), task in zip(examples_of(number, options.steps, options.top_k), tasks, strict=True)
@@ -102,7 +105,9 @@ def ours(options: argparse.Namespace, *, packed: bool = True) -> dict[str, float
         rows = (pack(examples),) if packed else tuple(pack([example]) for example in examples)
         chains.append(ChainRows(f"q{number}", rows))
     clock = _Clock()
-    settings = TrainSection(epochs=1, batch_chains=options.batch, dtype="bfloat16", warmup_share=0.0, forward_tokens=1)
+    settings = TrainSection(
+        epochs=1, batch_chains=options.batch, dtype=options.dtype, warmup_share=0.0, forward_tokens=1
+    )
     base = _model(options)
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -143,7 +148,7 @@ def trl(options: argparse.Namespace, *, packing: bool) -> dict[str, float]:
                 gradient_accumulation_steps=options.batch * options.steps if not packing else 1,
                 max_length=longest,
                 packing=packing,
-                bf16=True,
+                bf16=options.dtype == "bfloat16",
                 use_cpu=not _cuda(),
                 model_init_kwargs={"dtype": "float32"},
                 gradient_checkpointing=False,
