@@ -29,6 +29,7 @@ bench: $(READY)  ## benchmarks that fit into ten minutes
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/bootstrap.py
 	$(BIN)/python benchmarks/judge.py
+	$(BIN)/python benchmarks/training.py --steps 3 --top-k 2 --chains 1
 
 setup: $(READY)
 

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,10 @@ def main() -> None:
     if options.contender:
         print(json.dumps(CONTENDERS[options.contender](options)))
         return
-    found = {name: _measured(name, options) for name in CONTENDERS}
+    here = [name for name in CONTENDERS if "TRL" not in name or util.find_spec("trl")]
+    if len(here) < len(CONTENDERS):
+        print("trl is not installed: without it there is nothing to compare with\n")
+    found = {name: _measured(name, options) for name in here}
     versions, hardware, _ = describe_environment()
     print(f"{hardware}; torch {versions['torch']}, transformers {versions['transformers']}")
     print(

@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from app.state import run_tokens
+from app.study_table import studies_of
 from db.queries import list_runs
 from db.queries_annotations import annotators, list_projects
 from db.session import open_database
@@ -71,6 +72,7 @@ def pages(url: str) -> dict[str, str]:
         + "&outcome=differs" * (len(compared) > 1),
         "compare": "compare?" + "&".join(f"run={token}" for token in [*compared, *evaluated[:1]]),
         "training": "training?" + "&".join(f"run={token}" for token in trained),
+        **({"studies": "studies"} if studies_of(runs.values()) else {}),
         **labelling(url),
     }
 

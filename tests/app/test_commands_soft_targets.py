@@ -1,0 +1,78 @@
+"""`steper soft-targets`: what is stored trains a student as the teacher itself would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli import main
+from steper_core.rundir import RunDir
+
+SETTINGS = (
+    "worlds.passages=60",
+    "worlds.train_questions=5",
+    "worlds.held_out_questions=2",
+    "worlds.test_questions=2",
+    "student.device=cpu",
+    "train.dtype=float32",
+    "train.epochs=1",
+    "train.max_length=2048",
+    "train.method=logit-kd",
+)
+
+
+def steper(*arguments: str, settings: tuple[str, ...] = ()) -> Result:
+    options = [part for setting in (*SETTINGS, *settings) for part in ("-s", setting)]
+    return CliRunner().invoke(main, [*arguments, "-r", "demo", *options])
+
+
+@pytest.fixture
+def collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> tuple[str, str]:
+    """An empty folder with a teacher's chains; the settings that name student and teacher."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STEPER_DATABASE_URL", raising=False)
+    named = (f"student.model={tiny_model}", f"train.teacher={tiny_model}")
+    assert steper("collect", "--name", "gold", settings=named).exit_code == 0
+    return named
+
+
+def losses(name: str) -> list[dict[str, float]]:
+    return [point.losses for point in RunDir(Path("runs") / name).train_points()]
+
+
+def test_a_student_trained_on_all_stored_tokens_is_that_of_the_teacher_at_hand(collected: tuple[str, str]) -> None:
+    everything = ("--teacher-run", "gold", "--out", "soft", "--top-k", "300")
+    stored = steper("soft-targets", *everything, settings=collected)
+    assert stored.exit_code == 0, stored.output
+    assert "soft: 7 chains stored" in stored.output
+    again = steper("soft-targets", *everything, settings=collected)
+    assert "soft: 0 chains stored" in again.output
+    there = steper("train", "--name", "there", "--teacher-run", "gold", settings=collected)
+    assert there.exit_code == 0, there.output
+    kept = steper("train", "--name", "kept", "--teacher-run", "gold", settings=(*collected, "train.logits.stored=soft"))
+    assert kept.exit_code == 0, kept.output
+    assert len(losses("kept")) == len(losses("there")) > 0
+    for own, reference in zip(losses("kept"), losses("there"), strict=True):
+        assert own == pytest.approx(reference, rel=1e-4)
+
+
+def test_what_was_stored_at_another_temperature_is_refused(collected: tuple[str, str]) -> None:
+    assert steper("soft-targets", "--teacher-run", "gold", "--out", "soft", settings=collected).exit_code == 0
+    other = (*collected, "train.logits.stored=soft", "train.logits.temperature=5.0")
+    refused = steper("train", "--name", "other", "--teacher-run", "gold", settings=other)
+    assert refused.exit_code == 2 and "temperature (2.0, not 5.0)" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (("train.method=steper",), "set train.method=logit-kd or train.loss=logits"),
+        ((), "name the teacher: train.teacher=MODEL"),
+    ],
+)
+def test_mistakes_are_told(collected: tuple[str, str], settings: tuple[str, ...], words: str) -> None:
+    student, _ = collected
+    refused = steper("soft-targets", "--teacher-run", "gold", "--out", "soft", settings=(student, *settings))
+    assert refused.exit_code == 2 and words in refused.stderr
