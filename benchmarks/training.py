@@ -51,9 +51,8 @@ def main() -> None:
     found = {name: _measured(name, options) for name in here}
     versions, hardware, _ = describe_environment()
     print(f"{hardware}; torch {versions['torch']}, transformers {versions['transformers']}")
-    print(
-        f"S = {options.steps}, K = {options.top_k}, {options.chains} chains timed, {options.batch} a batch, {options.dtype}\n"
-    )
+    shape = f"S = {options.steps}, K = {options.top_k}, {options.chains} chains timed, {options.batch} a batch"
+    print(f"{shape}, {options.dtype}\n")
     ours = found["steper"]
     print("| contender | tokens a chain | seconds a chain | times as long | peak memory | model FLOPs utilisation |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
