@@ -183,6 +183,13 @@ def model_facts(folder: Path) -> dict[str, float]:
     }
 
 
+def context_of(folder: Path) -> int | None:
+    """How many tokens the model in a checkpoint folder can read; None if its config does not say."""
+    config = json.loads(((base_of(folder) if (folder / ADAPTER_FILE).exists() else folder) / "config.json").read_text())
+    found = config.get("max_position_embeddings")
+    return found if isinstance(found, int) else None
+
+
 def training_step_of(checkpoint: Path) -> int:
     """The training step at which a checkpoint was saved, as its trainer recorded it; 0 if it did not."""
     try:

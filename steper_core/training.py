@@ -16,7 +16,7 @@ import torch
 from accelerate import PartialState
 from transformers import AutoTokenizer, TrainingArguments
 
-from steper_core.checkpoints import disk_bytes, drop_resume_state
+from steper_core.checkpoints import context_of, disk_bytes, drop_resume_state
 from steper_core.config import TrainSection
 from steper_core.devices import peak_memory_bytes, pick_device, pick_dtype
 from steper_core.errors import UserError
@@ -100,8 +100,13 @@ def encode_run(
     """The rows to train on, and those of the held-out questions.
 
     Raises:
-        UserError: the tokenizer has no end-of-sequence token.
+        UserError: the tokenizer has no end-of-sequence token, or examples may be longer than the model can read.
     """
+    context = context_of(base)
+    if context is not None and settings.max_length > context:
+        raise UserError(
+            f"train.max_length is {settings.max_length:,}, and {base.name} reads at most {context:,} tokens: lower it"
+        )
     tokenizer: Any = AutoTokenizer.from_pretrained(base)
     if tokenizer.eos_token_id is None:
         raise UserError(f"the tokenizer of {base} has no end-of-sequence token, so a student could not learn to stop")

@@ -225,3 +225,10 @@ def test_database_facts_and_forgetting_a_run() -> None:
 def test_every_command_explains_itself(command: str) -> None:
     result = steper(command, "--help")
     assert result.exit_code == 0 and len(result.output) > 100
+
+
+def test_examples_longer_than_the_model_reads_are_refused(folder: Path, tiny_model: Path) -> None:
+    assert steper("collect", "--name", "gold", settings=SMALL_ASKED).exit_code == 0
+    settings = (*SMALL_ASKED, f"student.model={tiny_model}", "train.max_length=4097")
+    line = refused(steper("train", "--name", "long", "--teacher-run", "gold", settings=settings))
+    assert "train.max_length is 4,097" in line and "reads at most 4,096 tokens" in line
