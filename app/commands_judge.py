@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -30,6 +31,9 @@ _SEVERAL_VOTES_TEMPERATURE = 0.7
     show_default=True,
     help="Longest answer, thoughts included.",
 )
+@click.option(
+    "--timeout", type=click.IntRange(min=1), default=300, show_default=True, help="Seconds to wait for an answer."
+)
 @click.option("--prices", type=click.Path(path_type=Path), help="TOML table of prices. Default: the package's.")
 @click.option("--name", help="Name of the judge's run: a folder below --runs. Default: made of the above.")
 @click.option("--yes", is_flag=True, help="Do not ask before calls are made.")
@@ -45,6 +49,7 @@ def judge(
     against: str | None,
     temperature: float | None,
     max_tokens: int,
+    timeout: int,
     prices: Path | None,
     name: str | None,
     yes: bool,
@@ -61,18 +66,23 @@ def judge(
     goes on, and no answer is asked for twice. Calls that failed for good are asked for again.
     """
     from app.judging import CACHE_FOLDER, Order, default_name, judge_run
-    from evaluators.judge_server import JudgeServer, JudgeSettings, public_url
+    from evaluators.judge_server import JudgeServer, JudgeSettings
     from evaluators.prices import price_of
     from evaluators.rubric import load_rubric
 
     if not model.isprintable():
         raise UserError(f"--model: {model!r} is no name of a model")
+    if base_url == "":
+        raise UserError("--base-url is empty: give the address of a server, or leave the option out for OpenAI's own")
+    if temperature is not None and math.isnan(temperature):
+        raise UserError("--temperature: nan is no temperature; give a number from 0 to 2")
     if temperature is None:
         temperature = _SEVERAL_VOTES_TEMPERATURE if votes > 1 else 0.0
     judged, rival = find_run(runs, run), find_run(runs, against) if against else None
     asked = load_rubric(rubric)
-    server = JudgeServer(model, base_url=base_url, settings=JudgeSettings(temperature, max_tokens))
-    command = command_line()
+    server = JudgeServer(
+        model, base_url=base_url, settings=JudgeSettings(temperature, max_tokens), timeout=float(timeout)
+    )
     order = Order(
         run=judged,
         rubric=asked,
@@ -86,8 +96,7 @@ def judge(
         limit=limit,
         concurrency=concurrency,
         price=price_of(model, prices),
-        # An address may hold a password.
-        command=command.replace(base_url, public_url(base_url)) if base_url else command,
+        command=command_line(),
     )
     console = Console()
     if votes > 1 and temperature == 0:

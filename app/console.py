@@ -10,6 +10,7 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 from rich.text import Text
 
+from app.plain import plain
 from steper_core.ranks import rank
 from steper_core.rundir import Figure, RunInfo
 
@@ -25,16 +26,16 @@ class Console:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self._rich.print(Text(text))
+        self._rich.print(Text(plain(text)))
 
     def warn(self, text: str) -> None:
         """Print a line that asks for attention."""
-        self._rich.print(Text(f"! {text}", style="yellow"))
+        self._rich.print(Text(plain(f"! {text}"), style="yellow"))
 
     @contextmanager
     def status(self, text: str) -> Iterator[None]:
         """Show that something of unknown length is going on."""
-        with self._rich.status(Text(text)):
+        with self._rich.status(Text(plain(text))):
             yield
 
     @contextmanager
@@ -49,7 +50,7 @@ class Console:
             bars.TimeRemainingColumn(),
         )
         with bars.Progress(*columns, console=self._rich) as shown:
-            task = shown.add_task(label, total=1, start=False)
+            task = shown.add_task(plain(label), total=1, start=False)
             started = False
 
             def advance(done: int, total: int) -> None:
@@ -63,11 +64,11 @@ class Console:
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table whose first column is text and whose others are figures."""
-        table = Table(title=Text(title), title_justify="left")
+        table = Table(title=Text(plain(title)), title_justify="left")
         for place, name in enumerate(header):
-            table.add_column(Text(name), justify="left" if place == 0 else "right", overflow="fold", min_width=6)
+            table.add_column(Text(plain(name)), justify="left" if place == 0 else "right", overflow="fold", min_width=6)
         for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(Text(plain(cell)) for cell in row))
         self._rich.print(table, soft_wrap=False)
 
     def results(self, title: str, runs: Mapping[str, RunInfo]) -> None:

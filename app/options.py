@@ -132,5 +132,13 @@ def store(run: Path, runs: Path) -> None:
 
 
 def command_line() -> str:
-    """The command as the user gave it, for the run's record."""
-    return shlex.join(["steper", *sys.argv[1:]])
+    """The command as the user gave it, for the run's record; addresses in it without passwords and queries."""
+    return shlex.join(["steper", *map(_without_secrets, sys.argv[1:])])
+
+
+def _without_secrets(argument: str) -> str:
+    before, scheme, address = argument.partition("://")
+    if not scheme:
+        return argument
+    host, slash, path = re.split("[?#]", address, maxsplit=1)[0].partition("/")
+    return f"{before}://{host.rpartition('@')[2]}{slash}{path}"

@@ -6,20 +6,20 @@ at the start find out which, so that a run can name what its server does not do.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import openai
 from openai.types.chat import ChatCompletion
 
 from evaluators.judge_cache import Answer
 from steper_core.errors import UserError
-from steper_core.lm_server import connect
+from steper_core.lm_server import connect, public_url, without_key
 from steper_core.texts import one_line
 
 _MOST_TOKENS = 2**40
@@ -112,6 +112,7 @@ class JudgeServer:
     ) -> None:
         self.model = model
         self.settings = settings or JudgeSettings()
+        self.timeout = timeout
         self.traits = Traits()
         with connect(base_url) as known:
             self._address, self._key = known.base_url, known.api_key
@@ -159,7 +160,7 @@ class JudgeServer:
             seed=seed,
             response_format=_response_format(schema),
         )
-        return _answer_of(found, time.perf_counter() - started)
+        return self._answer_of(found, time.perf_counter() - started)
 
     async def _settle(self) -> ChatCompletion:
         """Call with all options, and drop those that the server refuses until it takes the call."""
@@ -188,7 +189,13 @@ class JudgeServer:
         return (first == again and first != other) if first and again and other else None
 
     async def _draw(self, seed: int) -> str:
-        return _answer_of(await self._create(_DRAW, max_tokens=_DRAWN_TOKENS, temperature=1.0, seed=seed), 0.0).text
+        found = await self._create(_DRAW, max_tokens=_DRAWN_TOKENS, temperature=1.0, seed=seed)
+        return self._answer_of(found, 0.0).text
+
+    def _answer_of(self, found: ChatCompletion, seconds: float) -> Answer:
+        answer = _answer_of(found, seconds)
+        refusal = answer.refusal and without_key(answer.refusal, self._key)
+        return dataclasses.replace(answer, text=without_key(answer.text, self._key), refusal=refusal)
 
     async def _create(self, messages: Sequence[Mapping[str, str]], **options: Any) -> ChatCompletion:
         kept = {name: value for name, value in options.items() if name not in self.traits.refused}
@@ -221,8 +228,7 @@ class JudgeServer:
         return found
 
     def _reason(self, error: openai.APIStatusError) -> str:
-        # A server may repeat the key it was sent.
-        said = one_line(error.message).removeprefix(f"Error code: {error.status_code} - ").replace(self._key, "***")
+        said = without_key(one_line(error.message), self._key).removeprefix(f"Error code: {error.status_code} - ")
         return f"{error.status_code}: {said[:_REASON_SHOWN]}"
 
 
@@ -230,12 +236,6 @@ class _RefusedCallError(CallFailedError):
     def __init__(self, reason: str, option: str | None) -> None:
         super().__init__(reason)
         self.option = option
-
-
-def public_url(url: str) -> str:
-    """An address without user, password, query and fragment."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
 
 def _kept(name: str) -> str:

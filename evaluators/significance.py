@@ -312,9 +312,9 @@ def _mean(values: Values) -> float:
 def _interval(means: Values, centre: float, n: int) -> tuple[float | None, float | None]:
     if n < 2:
         return None, None
-    low, high = np.percentile(means, [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
-    # Rounding may put the bounds of nearly equal values a last digit past their mean.
-    return min(float(low), centre), max(float(high), centre)
+    # Resampled means of equal values differ in their last digits; zero may come out negative.
+    low, high = (round(float(bound), 12) + 0.0 for bound in np.percentile(means, [50 * ALPHA, 100 - 50 * ALPHA]))
+    return min(low, centre), max(high, centre)
 
 
 def _two_sided(means: Values, differing: int) -> float:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import openai
 
@@ -21,6 +21,8 @@ _INSTRUCTION = (
     "Write that line only.\n\n"
 )
 _RETRIES = 5
+NO_KEY = "none"
+"""What is sent to servers that need no key."""
 
 
 class ServerModel:
@@ -44,6 +46,10 @@ class ServerModel:
         self._temperature = temperature
         self._client = client or connect(base_url)
 
+    @property
+    def _url(self) -> str:
+        return public_url(str(self._client.base_url))
+
     def complete(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Completion]:
         """One line a prompt, several requests at once.
 
@@ -54,15 +60,15 @@ class ServerModel:
             with ThreadPoolExecutor(self._concurrency) as pool:
                 return list(pool.map(self._complete_one, prompts, seeds))
         except openai.APIConnectionError as error:
-            raise UserError(f"no answer from {self._client.base_url} ({error}); is the server running?") from error
+            raise UserError(f"no answer from {self._url} ({error}); is the server running?") from error
         except openai.APIStatusError as error:
             raise UserError(
-                f"{self._client.base_url} refused a request for model {self._model!r}: "
+                f"{self._url} refused a request for model {self._model!r}: "
                 f"{error.status_code} {type(error).__name__}; finished chains are kept, repeat the command to go on"
             ) from error
         except (AttributeError, TypeError, ValueError) as error:
             raise UserError(
-                f"{self._client.base_url} did not answer like an OpenAI-compatible server; does base_url end in /v1?"
+                f"{self._url} did not answer like an OpenAI-compatible server; does base_url end in /v1?"
             ) from error
 
     def _complete_one(self, prompt: Prompt, seed: int) -> Completion:
@@ -78,7 +84,7 @@ class ServerModel:
         tokens = (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
         if text is None:
             return Completion("", *tokens, seconds, problem="refused")
-        return Completion(_first_line(text, prompt), *tokens, seconds)
+        return Completion(_first_line(without_key(text, self._client.api_key), prompt), *tokens, seconds)
 
     def _ask_chat(self, prompt: Prompt, seed: int) -> tuple[str | None, openai.types.CompletionUsage | None]:
         answer = self._client.chat.completions.create(
@@ -117,7 +123,18 @@ def connect(base_url: str | None) -> openai.OpenAI:
         raise UserError("set OPENAI_API_KEY, or give the base_url of a server that needs no key")
     if url:
         _check_address(url)
-    return openai.OpenAI(base_url=url, api_key=key or "none", max_retries=_RETRIES)
+    return openai.OpenAI(base_url=url, api_key=key or NO_KEY, max_retries=_RETRIES)
+
+
+def public_url(url: str) -> str:
+    """An address without user, password, query and fragment: fit to be stored and shown."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+
+
+def without_key(text: str, key: str) -> str:
+    """What a server wrote, without the key: it may repeat what it was sent."""
+    return text if key == NO_KEY else text.replace(key, "***")
 
 
 def _check_address(url: str) -> None:

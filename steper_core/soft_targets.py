@@ -8,14 +8,14 @@ The digest ties them to the very targets: other chains, examples, tokens or a cu
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from steper_core import jsonl
 from steper_core.digests import digest_of
@@ -24,6 +24,9 @@ from steper_core.examples import ChainRows
 from steper_core.losses import target_logits
 from steper_core.objectives import tempered
 from steper_core.packing import Row, collate
+
+_BYTES = 4
+"""Of a token as of a log-probability."""
 
 OnProgress = Callable[[int, int], None]
 
@@ -102,9 +105,9 @@ def store_soft_targets(
         files.settings.write_text(settings.model_dump_json(indent=1), "utf-8")
     jsonl.repair(files.index)
     known = list(jsonl.read(files.index, StoredChain))
-    _cut(files, sum(chain.count for chain in known), settings.top_k)
+    _cut(files, _rows(known), settings.top_k)
     done = {chain.question_id for chain in known}
-    start = sum(chain.count for chain in known)
+    start = _rows(known)
     added = 0
     for number, chain in enumerate(chains, start=1):
         if chain.question_id not in done:
@@ -131,7 +134,8 @@ def attach(folder: Path, chains: Sequence[ChainRows], vocabulary_digest: str, te
     asked = settings.model_copy(update={"vocabulary_digest": vocabulary_digest, "temperature": temperature})
     _require_same(settings, asked, files)
     index = {stored.question_id: stored for stored in jsonl.read(files.index, StoredChain)}
-    shape = (sum(stored.count for stored in index.values()), settings.top_k)
+    shape = (_rows(index.values()), settings.top_k)
+    _require_whole(files, *shape)
     ids = np.memmap(files.ids, np.int32, "r", shape=shape)
     log_probs = np.memmap(files.log_probs, np.float32, "r", shape=shape)
     return [_with_soft(chain, index.get(chain.question_id), ids, log_probs, folder) for chain in chains]
@@ -179,8 +183,10 @@ def _split(rows: Sequence[Row], start: int, ids: Any, log_probs: Any) -> Iterato
 def _read_settings(files: SoftFiles) -> SoftSettings:
     try:
         return SoftSettings.model_validate_json(files.settings.read_text("utf-8"))
-    except (OSError, ValidationError) as error:
+    except OSError as error:
         raise UserError(f"{files.folder} holds no stored log-probabilities: steper soft-targets makes them") from error
+    except ValueError as error:
+        raise UserError(f"{files.settings} is damaged: delete {files.folder} and repeat steper soft-targets") from error
 
 
 def _require_same(stored: SoftSettings, asked: SoftSettings, files: SoftFiles) -> None:
@@ -192,8 +198,23 @@ def _require_same(stored: SoftSettings, asked: SoftSettings, files: SoftFiles) -
             raise UserError(f"{files.folder} is of another {what} ({value}, not {wanted}): name another folder")
 
 
+def _rows(chains: Iterable[StoredChain]) -> int:
+    return sum(chain.count for chain in chains)
+
+
 def _cut(files: SoftFiles, count: int, top_k: int) -> None:
     """Drop what a kill left behind the last chain of the index."""
+    if count:
+        _require_whole(files, count, top_k)
     for file in (files.ids, files.log_probs):
         with file.open("ab") as stream:
-            stream.truncate(count * top_k * 4)
+            stream.truncate(count * top_k * _BYTES)
+
+
+def _require_whole(files: SoftFiles, count: int, top_k: int) -> None:
+    for file in (files.ids, files.log_probs):
+        if not file.exists() or file.stat().st_size < count * top_k * _BYTES:
+            raise UserError(
+                f"{file} is missing or shorter than {files.index.name} says: delete {files.folder} and repeat "
+                "steper soft-targets"
+            )

@@ -129,6 +129,14 @@ def default(rubric: str = "abilities") -> str:
     return default_name("one", rubric, "big", None)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(("--base-url", ""), "--base-url is empty"), (("--temperature", "nan"), "nan is no temperature")],
+)
+def test_options_without_a_meaning_are_refused(arguments: tuple[str, ...], words: str) -> None:
+    assert words in refused(steper("judge", "one", "--rubric", "abilities", "--model", "big", *arguments))
+
+
 def test_other_settings_need_another_name(server: FakeServer) -> None:
     judged(server)
     arguments = ("judge", "one", "--rubric", "abilities", "--model", "big", "--yes", "--limit", "2")

@@ -262,6 +262,12 @@ def test_an_address_is_shown_without_its_password() -> None:
     assert JudgeServer("m", base_url="http://me:secret@host:81/v1").url == "http://host:81/v1"
 
 
+def test_a_key_that_the_server_repeats_is_not_kept(server: FakeServer) -> None:
+    server.gives(Reply(chat(f'{{"{KEY}": 1}}', refusal=f"not with {KEY}")))
+    answer = ask(server.url)
+    assert (answer.text, answer.refusal) == ('{"***": 1}', "not with ***")
+
+
 def test_without_a_key_and_an_address_there_is_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "")
     assert "set OPENAI_API_KEY" in refusal(lambda: JudgeServer("m"))

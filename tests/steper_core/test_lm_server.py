@@ -151,6 +151,10 @@ def test_the_first_line_with_text_is_taken(server: Server, prompt: Prompt, conte
     assert (found.text, found.prompt_tokens, found.output_tokens, found.problem) == (text, 0, 0, None)
 
 
+def test_a_key_that_the_server_repeats_is_not_kept(server: Server) -> None:
+    assert asked(server.gives(chat(f"My key is {KEY}, said {KEY}."))).text == "My key is ***, said ***."
+
+
 @pytest.mark.parametrize("answer", [chat(None), chat(None, usage=USAGE), chat("unread", choices=[])])
 def test_no_content_is_a_refusal_whose_tokens_count(server: Server, answer: Answer) -> None:
     found = asked(server.gives(answer))

@@ -109,6 +109,28 @@ def test_what_belongs_to_other_targets_is_refused_by_question(tmp_path: Path, te
         attach(tmp_path / "elsewhere", chains(2), "v", 2.0)
 
 
+@pytest.mark.parametrize("name", ["ids.bin", "log_probs.bin"])
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_file_that_lost_its_end_is_named_and_not_filled_up(
+    tmp_path: Path, teacher: Any, name: str, gone: bool
+) -> None:
+    store_soft_targets(tmp_path, SETTINGS, teacher, chains(2))
+    file = tmp_path / name
+    kept = file.read_bytes()[:-4]
+    file.unlink() if gone else file.write_bytes(kept)
+    with pytest.raises(UserError, match=f"{name} is missing or shorter"):
+        store_soft_targets(tmp_path, SETTINGS, teacher, chains(3))
+    with pytest.raises(UserError, match=f"{name} is missing or shorter"):
+        attach(tmp_path, chains(2), "v", 2.0)
+    assert not file.exists() if gone else file.read_bytes() == kept
+
+
+def test_damaged_settings_are_told_apart_from_none(tmp_path: Path) -> None:
+    (tmp_path / "soft.json").write_text("{")
+    with pytest.raises(UserError, match="soft.json is damaged: delete"):
+        attach(tmp_path, chains(2), "v", 2.0)
+
+
 def test_the_digest_knows_places_and_tasks() -> None:
     (chain,) = chains(1)
     first, second = examples(0)
