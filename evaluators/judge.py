@@ -37,6 +37,7 @@ class Server(Protocol):
     model: str
     settings: JudgeSettings
     traits: Traits
+    timeout: float
 
     @property
     def url(self) -> str:
