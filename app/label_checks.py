@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from app.label_records import SLOT_FIELDS, LabelChange
 from db.annotation_views import COMMENT, TAGS
 from db.clean import clean
-from evaluators.label_rubric import LabelRubric
+from evaluators.label_rubric import LabelRubric, LabelVerdict
 
 LONGEST_COMMENT = 20_000
 LONGEST_NAME = 60
+_PLACE = re.compile(r"(0|[1-9]\d{0,8})/(.+)", re.ASCII)
+"""Where a known label stands: the step (0: the whole chain) and the verdict."""
 
 
 def person_of(name: str) -> str | None:
@@ -30,14 +34,43 @@ def why_unfit(rubric: LabelRubric, steps: int, change: LabelChange) -> str | Non
         return _unfit_comment(value)
     if field == TAGS:
         return _unfit_tags(rubric, value)
-    verdicts = rubric.steps if change.number else rubric.chain
-    verdict = next((each for each in verdicts if each.name == field), None)
+    verdict = _verdict(rubric, change.number, field)
     if verdict is None:
-        known = ", ".join([*(each.name for each in verdicts), TAGS, COMMENT])
-        return f"unknown field {field!r} of {'a step' if change.number else 'the whole chain'}; there are {known}"
-    if value is None or (isinstance(value, float) and verdict.label_of(value) is not None):
+        return _unknown_field(rubric, change.number, field, TAGS, COMMENT)
+    return None if value is None else _unfit_value(verdict, value)
+
+
+def why_unknown(rubric: LabelRubric, steps: int, place: str, value: object) -> str | None:
+    """Why `value` cannot be the known label of a control item at a place ("2/rating"); None if it can."""
+    told = _PLACE.fullmatch(place)
+    if told is None:
+        return 'a known label reads "2/rating": -1 (0: the whole chain)'
+    number, field = int(told[1]), told[2]
+    if number > steps:
+        return f"step {number} of a chain of {steps}"
+    verdict = _verdict(rubric, number, field)
+    return _unknown_field(rubric, number, field) if verdict is None else _unfit_value(verdict, value)
+
+
+def _verdict(rubric: LabelRubric, number: int, field: str) -> LabelVerdict | None:
+    return next((each for each in _asked(rubric, number) if each.name == field), None)
+
+
+def _asked(rubric: LabelRubric, number: int) -> tuple[LabelVerdict, ...]:
+    return rubric.steps if number else rubric.chain
+
+
+def _unknown_field(rubric: LabelRubric, number: int, field: str, *others: str) -> str:
+    known = ", ".join([*(each.name for each in _asked(rubric, number)), *others]) or "none"
+    return f"unknown field {field!r} of {'a step' if number else 'the whole chain'}; there are {known}"
+
+
+def _unfit_value(verdict: LabelVerdict, value: object) -> str | None:
+    # True would be found as the label 1.
+    if isinstance(value, int | float) and not isinstance(value, bool) and verdict.label_of(value) is not None:
         return None
-    return f"unknown value {value!r} of {field}; there are {', '.join(f'{label.value:g}' for label in verdict.labels)}"
+    known = ", ".join(f"{label.value:g}" for label in verdict.labels)
+    return f"unknown value {value!r} of {verdict.name}; there are {known}"
 
 
 def _unfit_comment(value: object) -> str | None:

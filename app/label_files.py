@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from app.label_jsonl import read_jsonl, write_jsonl
-from app.label_records import LabelFile, ReadLabels
+from app.label_records import LabelFile, ReadLabels, nothing_to_import
 from app.label_tables import read_csv, read_parquet, write_csv, write_parquet
 from steper_core.errors import UserError
 
@@ -41,9 +41,16 @@ def read_labels(data: bytes, suffix: str) -> ReadLabels:
     """What a file of a format holds, by its suffix; nothing is held against a database yet.
 
     Raises:
-        UserError: there is no such format, or the file is not of it.
+        UserError: there is no such format, the file is not of it, or it holds no labels.
     """
     _check_format(suffix)
+    read = _read(data, suffix)
+    if not read.shares and not read.foreign:
+        raise nothing_to_import(read.problems)
+    return read
+
+
+def _read(data: bytes, suffix: str) -> ReadLabels:
     if suffix == ".parquet":
         return read_parquet(data)
     try:

@@ -1,7 +1,8 @@
 """Labels from a file into the database: exact authors, times and uids, so that importing twice changes nothing.
 
 Each item is found by its run's uid and its question's key; a project that is not there is created. What does not fit is
-left out and told with its line; all else comes in.
+left out and told with its line; all else comes in. All of a file is checked before anything is written, so that a file
+that is refused leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from app.label_checks import LONGEST_NAME, person_of, why_unfit
+from app.label_checks import LONGEST_NAME, person_of, why_unfit, why_unknown
 from app.label_foreign import foreign_shares
 from app.label_records import (
     ItemName,
@@ -20,12 +21,15 @@ from app.label_records import (
     ReadLabels,
     ReadShare,
     Share,
+    nothing_to_import,
 )
 from app.plain import one_line
 from db.annotation_restore import restore
+from db.annotation_slots import LONGEST_PROJECT, fit_name
 from db.annotation_views import LABEL, HistoryRow, ItemRow, NewItem, NewProject, ProjectRow, RestoredSlot
 from db.annotations import add_items, close_project, create_project
-from db.queries_annotations import get_project, item_rows
+from db.clean import clean
+from db.queries_annotations import get_project, history, item_rows
 from db.queries_runs import list_runs
 from db.queries_texts import ChainText, Database, chain_texts, question_ids_of
 from evaluators.label_rubric import LabelRubric, parse_label_rubric
@@ -67,8 +71,11 @@ def import_labels(engine: Database, read: ReadLabels, wishes: Wishes = Wishes())
     """Bring what was read from a file into the database.
 
     Raises:
-        UserError: a project has to be created and there is no rubric for it, or none of its chains is stored.
+        UserError: a project has to be created and there is no rubric for it, or nothing in the file fits. Nothing was
+            written then.
     """
+    if wishes.project is not None:
+        wishes = replace(wishes, project=fit_name(wishes.project, "a project", LONGEST_PROJECT))
     problems = list(read.problems)
     shares = [
         *read.shares,
@@ -77,9 +84,13 @@ def import_labels(engine: Database, read: ReadLabels, wishes: Wishes = Wishes())
     groups: defaultdict[str, list[ReadShare]] = defaultdict(list)
     for share in _named(shares, problems):
         groups[wishes.project or share.project].append(share)
-    parts = [_take(engine, name, group, read, wishes, problems) for name, group in groups.items()]
+    plans = [_plan(engine, name, group, read, wishes, problems) for name, group in groups.items()]
+    fitting = [plan for plan in plans if plan.shares]
+    if not fitting:
+        raise nothing_to_import(problems)
+    parts = [_take(engine, plan, problems) for plan in fitting]
     return ImportReport(
-        projects=tuple(groups),
+        projects=tuple(part.project for part in parts),
         created=tuple(part.project for part in parts if part.created),
         items=sum(part.items for part in parts),
         people=len({each.share.annotator for group in groups.values() for each in group}),
@@ -94,6 +105,17 @@ def import_labels(engine: Database, read: ReadLabels, wishes: Wishes = Wishes())
 
 
 @dataclass(frozen=True)
+class _Plan:
+    """What is to come into one project, by its id or as it is to be created: all of it fits."""
+
+    name: str
+    project: int | NewProject
+    closed: bool
+    items: tuple[NewItem, ...]
+    shares: tuple[ReadShare, ...]
+
+
+@dataclass(frozen=True)
 class _Part:
     """What came into one project."""
 
@@ -104,14 +126,14 @@ class _Part:
     known: int
 
 
-def _take(
+def _plan(
     engine: Database,
     name: str,
     group: Sequence[ReadShare],
     read: ReadLabels,
     wishes: Wishes,
     problems: list[Problem],
-) -> _Part:
+) -> _Plan:
     listed = [pair for source in dict.fromkeys(each.project for each in group) for pair in read.items.get(source, ())]
     located = _locate(engine, [*(item for _, item in listed), *(each.share.item for each in group)])
     told = {each.share.item.chain for each in group}
@@ -120,24 +142,99 @@ def _take(
         for line, item in listed
         if item.chain in located.missing and item.chain not in told
     )
-    project, created, items = _open_project(engine, name, group, listed, located, read, wishes)
-    rubric = parse_label_rubric(project.rubric)
-    rows = {(row.run_uid, row.question_key): row for row in item_rows(engine, project.id, limit=_EVERY)}
-    changes: list[HistoryRow] = []
-    slots: list[RestoredSlot] = []
+    known = get_project(engine, name) or read.projects.get(group[0].project) or _settings_from(name, group, wishes)
+    rubric = parse_label_rubric(known.rubric)
+    items = _items(rubric, [*((each.line, each.share.item) for each in group), *listed], located, problems)
+    shares = _fitting_shares(rubric, group, located, problems)
+    if isinstance(known, ProjectRow):
+        return _Plan(name, known.id, False, items, shares)
+    return _Plan(name, _new_project(name, known, items), known.closed, items, shares)
+
+
+def _new_project(name: str, settings: ProjectSettings, items: tuple[NewItem, ...]) -> NewProject:
+    return NewProject(
+        name=name,
+        rubric=settings.rubric,
+        blind=settings.blind,
+        overlap=settings.overlap,
+        seed=settings.seed,
+        sample=settings.sample,
+        items=items,
+    )
+
+
+def _items(
+    rubric: LabelRubric, named: Sequence[tuple[int, ItemName]], located: _Located, problems: list[Problem]
+) -> tuple[NewItem, ...]:
+    """The stored chains among those that the file names, in its order, each with the known labels that fit it."""
+    wanted = {item.chain: (line, item) for line, item in named}
+    items = []
+    for chain, (line, item) in sorted(wanted.items(), key=lambda pair: pair[1][1].position):
+        if chain not in located.found:
+            continue
+        text = located.found[chain]
+        reference = {}
+        for place, value in item.reference.items():
+            reason = why_unknown(rubric, len(text.steps), place, value)
+            if reason is None:
+                reference[place] = value
+            else:
+                problems.append(Problem(line, f"known label {place!r} of {item.question!r}: {reason}"))
+        items.append(NewItem(item.run_uid, text.question_id, item.control, reference))
+    return tuple(items)
+
+
+def _fitting_shares(
+    rubric: LabelRubric, group: Sequence[ReadShare], located: _Located, problems: list[Problem]
+) -> tuple[ReadShare, ...]:
+    shares = []
     for each in group:
         reason = _why_not_this_chain(each, located)
         if reason:
             problems.append(Problem(each.line, reason))
             continue
-        row, steps = rows[each.share.item.chain], len(located.found[each.share.item.chain].steps)
-        fitting = _fitting(rubric, steps, each, problems)
-        changes += [_history_row(row, each.share, change) for change in fitting]
-        slots.append(RestoredSlot(row.id, each.share.annotator, each.share.role, each.share.state))
-    restored = restore(engine, project.id, changes, slots)
-    if created and (settings := read.projects.get(group[0].project)) and settings.closed:
-        close_project(engine, project.id, True)
-    return _Part(name, created, items, restored.changes, len(changes) - restored.changes)
+        fitting = _fitting(rubric, len(located.found[each.share.item.chain].steps), each, problems)
+        # An item of whose changes none fits would be taken for submitted without a label; one without any is just held.
+        if fitting.share.changes or not each.share.changes:
+            shares.append(fitting)
+    return tuple(shares)
+
+
+def _take(engine: Database, plan: _Plan, problems: list[Problem]) -> _Part:
+    if isinstance(plan.project, NewProject):
+        project_id, items = create_project(engine, plan.project), len(plan.items)
+    else:
+        project_id, items = plan.project, add_items(engine, plan.project, plan.items)
+    rows = {(row.run_uid, row.question_key): row for row in item_rows(engine, project_id, limit=_EVERY)}
+    told = [
+        (line, _history_row(rows[each.share.item.chain], each.share, change))
+        for each in plan.shares
+        for line, change in zip(each.lines, each.share.changes, strict=True)
+    ]
+    changes = _without_conflicts(told, history(engine, project_id), problems)
+    slots = [
+        RestoredSlot(rows[each.share.item.chain].id, each.share.annotator, each.share.role, each.share.state)
+        for each in plan.shares
+    ]
+    restored = restore(engine, project_id, changes, slots)
+    if plan.closed:
+        close_project(engine, project_id, True)
+    known = len(changes) - restored.changes
+    return _Part(plan.name, isinstance(plan.project, NewProject), items, restored.changes, known)
+
+
+def _without_conflicts(
+    told: Iterable[tuple[int, HistoryRow]], stored: Iterable[HistoryRow], problems: list[Problem]
+) -> list[HistoryRow]:
+    """The changes but for those whose uid another change has, in the project or before them in the file."""
+    known = {row.uid: row for row in stored}
+    kept = []
+    for line, row in told:
+        if known.setdefault(row.uid, row) == row:
+            kept.append(row)
+        else:
+            problems.append(Problem(line, f"another change has the uid {row.uid!r} already; each has its own"))
+    return kept
 
 
 def _named(shares: Iterable[ReadShare], problems: list[Problem]) -> list[ReadShare]:
@@ -152,15 +249,17 @@ def _named(shares: Iterable[ReadShare], problems: list[Problem]) -> list[ReadSha
     return kept
 
 
-def _fitting(rubric: LabelRubric, steps: int, each: ReadShare, problems: list[Problem]) -> list[LabelChange]:
+def _fitting(rubric: LabelRubric, steps: int, each: ReadShare, problems: list[Problem]) -> ReadShare:
+    """The share with those of its changes that can be labels of its chain."""
     kept = []
     for line, change in zip(each.lines, each.share.changes, strict=True):
         reason = why_unfit(rubric, steps, change)
         if reason is None:
-            kept.append(change)
+            kept.append((line, change))
         else:
             problems.append(Problem(line, reason))
-    return kept
+    share = replace(each.share, changes=tuple(change for _, change in kept))
+    return replace(each, share=share, lines=tuple(line for line, _ in kept))
 
 
 @dataclass(frozen=True)
@@ -221,47 +320,6 @@ def _why_not_this_chain(each: ReadShare, located: _Located) -> str | None:
     return f"the text of step {place} differs from that of the stored chain" if place else None
 
 
-def _open_project(
-    engine: Database,
-    name: str,
-    group: Sequence[ReadShare],
-    listed: Sequence[tuple[int, ItemName]],
-    located: _Located,
-    read: ReadLabels,
-    wishes: Wishes,
-) -> tuple[ProjectRow, bool, int]:
-    """The project of this name, whether it was created, and how many items are new in it."""
-    wanted = {item.chain: item for item in [each.share.item for each in group] + [item for _, item in listed]}
-    items = tuple(
-        NewItem(item.run_uid, located.found[chain].question_id, item.control, dict(item.reference))
-        for chain, item in sorted(wanted.items(), key=lambda pair: pair[1].position)
-        if chain in located.found
-    )
-    project = get_project(engine, name)
-    if project is not None:
-        return project, False, add_items(engine, project.id, items)
-    settings = read.projects.get(group[0].project) or _settings_from(name, group, wishes)
-    if not items:
-        reason = next(iter(located.missing.values()))
-        raise UserError(f"no chain of the file is stored, so the project {name!r} is not created; the first: {reason}")
-    create_project(
-        engine,
-        NewProject(
-            name=name,
-            rubric=settings.rubric,
-            blind=settings.blind,
-            overlap=settings.overlap,
-            seed=settings.seed,
-            sample=settings.sample,
-            items=items,
-        ),
-    )
-    created = get_project(engine, name)
-    if created is None:
-        raise UserError(f"the project {name!r} was deleted while labels were imported; import them again")
-    return created, True, len(items)
-
-
 def _settings_from(name: str, group: Sequence[ReadShare], wishes: Wishes) -> ProjectSettings:
     if wishes.rubric is None:
         raise UserError(
@@ -285,7 +343,8 @@ def _history_row(item: ItemRow, share: Share, change: LabelChange) -> HistoryRow
         question_key=item.question_key,
         number=change.number,
         field=change.field,
-        value=change.value,
+        # As it is stored, so that the same change is known again.
+        value=clean(change.value) if isinstance(change.value, str) else change.value,
         annotator=share.annotator,
         role=share.role,
         at=change.at,

@@ -16,9 +16,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from app.label_records import (
+    MOST_SECONDS,
     FilePart,
     ForeignShare,
     ItemName,
@@ -31,8 +32,11 @@ from app.label_records import (
     ReadShare,
     Share,
     State,
+    in_utc,
 )
 from db.annotation_views import Role
+from evaluators.label_rubric import parse_label_rubric
+from steper_core.errors import UserError
 from steper_core.jsonl import explain
 
 _FINISH: Mapping[str, State] = {"solution": "submitted", "found_error": "submitted"}
@@ -126,7 +130,7 @@ class _Step(FilePart):
 
 class _Label(FilePart):
     steps: tuple[_Step, ...]
-    total_time: Number | None = Field(None, ge=0)
+    total_time: Number | None = Field(None, ge=0, le=MOST_SECONDS * 1000)
     finish_reason: str | None = None
 
 
@@ -143,6 +147,15 @@ class _Own(FilePart):
     state: State
     history: tuple[LabelChange, ...]
     items: tuple[ItemName, ...] = ()
+
+    @field_validator("project")
+    @classmethod
+    def _can_be_asked(cls, project: ProjectSettings) -> ProjectSettings:
+        try:
+            parse_label_rubric(project.rubric)
+        except UserError as error:
+            raise ValueError(str(error)) from error
+        return project
 
 
 class _Line(FilePart):
@@ -190,7 +203,7 @@ def _foreign(number: int, row: _Line) -> ForeignShare:
     texts = row.question.pre_generated_steps or labelled
     if texts[: len(labelled)] != labelled:
         raise ValueError("the labelled steps are not the first of question.pre_generated_steps")
-    at = row.timestamp if row.timestamp.tzinfo else row.timestamp.replace(tzinfo=datetime.UTC)
+    at = in_utc(row.timestamp if row.timestamp.tzinfo else row.timestamp.replace(tzinfo=datetime.UTC))
     time = row.label.total_time
     return ForeignShare(
         line=number,

@@ -6,17 +6,48 @@ Files name a chain by its run's uid and the dataset's own question key, never by
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
-from db.annotation_views import REOPEN, SKIP, SUBMIT
+from app.plain import one_line
+from db.annotation_slots import LONGEST_PROJECT, fit_name
+from db.annotation_views import LARGEST_OVERLAP, LARGEST_SEED, REOPEN, SKIP, SUBMIT
+from steper_core.errors import UserError
 
+_LONGEST_FAULT = 200
 SLOT_FIELDS = frozenset({SUBMIT, SKIP, REOPEN})
 """Changes that say where a person stands with an item, and label nothing."""
 
+MOST_SECONDS = 1e7
+"""Active time on an item, as the workbench bounds it too: more is a fault, and sums of it have to stay numbers."""
+
+
+def in_utc(moment: datetime.datetime) -> datetime.datetime:
+    """A moment as databases keep it.
+
+    Raises:
+        ValueError: in UTC it lies before the year 1 or after the year 9999.
+    """
+    try:
+        return moment.astimezone(datetime.UTC)
+    except OverflowError as error:
+        raise ValueError("in UTC this moment lies outside the years 1 to 9999") from error
+
+
+def _as_stored(name: str) -> str:
+    try:
+        return fit_name(name, "a project", LONGEST_PROJECT)
+    except UserError as error:
+        raise ValueError(str(error)) from error
+
+
+ProjectName = Annotated[str, AfterValidator(_as_stored)]
+"""A project's name in the one spelling by which it is stored and found."""
+
+Moment = Annotated[AwareDatetime, AfterValidator(in_utc)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Value = Number | str | tuple[str, ...] | None
 State = Literal["held", "submitted", "skipped", "released"]
@@ -31,11 +62,11 @@ class FilePart(BaseModel):
 class ProjectSettings(FilePart):
     """A project as a file tells it: everything but its items and labels. `rubric` is the snapshot of its rubric."""
 
-    name: str
+    name: ProjectName
     rubric: dict[str, Any]
     blind: bool = True
-    overlap: int = Field(1, ge=1)
-    seed: int = 0
+    overlap: int = Field(1, ge=1, le=LARGEST_OVERLAP)
+    seed: int = Field(0, ge=-LARGEST_SEED, le=LARGEST_SEED)
     sample: dict[str, Any] = Field(default_factory=dict)
     closed: bool = False
 
@@ -64,8 +95,8 @@ class LabelChange(FilePart):
     number: int = Field(ge=0)
     field: str = Field(min_length=1)
     value: Value = None
-    at: AwareDatetime
-    seconds: Number | None = Field(None, ge=0)
+    at: Moment
+    seconds: Number | None = Field(None, ge=0, le=MOST_SECONDS)
 
     @field_validator("value", mode="before")
     @classmethod
@@ -149,6 +180,15 @@ class Problem:
     def __str__(self) -> str:
         """The line and the reason, for a report."""
         return f"line {self.line}: {self.reason}"
+
+
+def nothing_to_import(problems: Sequence[Problem]) -> UserError:
+    """What to raise where no line of a file is a label that can come in."""
+    if not problems:
+        return UserError("nothing in it can be imported: it holds no labels; an export of labels has them")
+    first = min(problems, key=lambda problem: problem.line)
+    told = "the fault" if len(problems) == 1 else f"the first of {len(problems):,} faults"
+    return UserError(f"nothing in it can be imported; {told}: {one_line(str(first), _LONGEST_FAULT)}")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import AwareDatetime, Field, ValidationError, field_validator
 
@@ -24,6 +24,7 @@ from app.label_records import (
     LabelFile,
     Number,
     Problem,
+    ProjectName,
     ReadLabels,
     ReadShare,
     Share,
@@ -33,6 +34,9 @@ from app.label_records import (
 from db.annotation_views import Role
 from steper_core.errors import UserError
 from steper_core.jsonl import explain
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COLUMNS = (
     "project",
@@ -55,6 +59,7 @@ COLUMNS = (
     "current",
 )
 _EVALUATED = tuple("=+-@\t\r\n'＝＋－＠")
+_LONGEST_CELL = 2**31 - 1
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -120,6 +125,8 @@ def read_csv(text: str) -> ReadLabels:
     Raises:
         UserError: it is no CSV, or columns are missing.
     """
+    # The module's own limit would refuse the whole file for one long comment, which is told where values are checked.
+    csv.field_size_limit(_LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(reader, [])
@@ -142,14 +149,30 @@ def read_parquet(data: bytes) -> ReadLabels:
     try:
         table = pq.read_table(pa.BufferReader(data))
         _check_columns(table.column_names)
-        rows = table.select([name for name in COLUMNS if name in table.column_names]).to_pylist()
+        columns = {name: _cells(table[name]) for name in COLUMNS if name in table.column_names}
     except (pa.ArrowException, ValueError, OSError) as error:
         raise UserError(f"this is no Parquet file that can be read ({str(error).splitlines()[0]})") from error
+    rows = (dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True))
     return _gather(enumerate(rows, start=1))
 
 
+def _cells(column: pa.ChunkedArray) -> list[Any]:
+    """The values of a column of Parquet; None for a moment that Python cannot tell, so that it costs only its row."""
+
+    def cell(scalar: pa.Scalar) -> Any:
+        try:
+            return scalar.as_py()
+        except OverflowError:
+            return None
+
+    try:
+        return list(column.to_pylist())
+    except OverflowError:
+        return [cell(scalar) for scalar in column]
+
+
 class _Row(FilePart):
-    project: str = Field(min_length=1)
+    project: ProjectName
     run_uid: str
     run: str = ""
     dataset: str = ""

@@ -19,7 +19,7 @@ from steper_core.errors import UserError
 TAKEN = (HELD, SUBMITTED)
 """States in which a slot counts towards the overlap."""
 
-LONGEST_PERSON = 60
+LONGEST_PERSON, LONGEST_PROJECT = 60, 80
 _HELD_FOR = datetime.timedelta(hours=24)
 """How long a slot may lie untouched before it is handed to somebody else when nothing else is left."""
 

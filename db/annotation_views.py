@@ -19,6 +19,10 @@ SUBMIT, SKIP, REOPEN = "submit", "skip", "reopen"
 TAGS, COMMENT = "tags", "comment"
 """Fields that are no verdicts."""
 
+LARGEST_OVERLAP: Final = 2**31 - 1
+LARGEST_SEED: Final = 2**63 - 1
+"""The largest numbers that every database stores there; a seed may be as far below 0."""
+
 Role = Literal["label", "adjudicate"]
 Value = float | str | tuple[str, ...] | None
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine
 from db.annotation_models import Annotation, AnnotationEvent, Annotator, Item, Project, SlotRow
 from db.annotation_slots import (
     LONGEST_PERSON,
+    LONGEST_PROJECT,
     TAKEN,
     adjudicate,
     bump_labels,
@@ -30,6 +31,8 @@ from db.annotation_slots import (
 from db.annotation_views import (
     COMMENT,
     HELD,
+    LARGEST_OVERLAP,
+    LARGEST_SEED,
     RELEASED,
     REOPEN,
     SKIP,
@@ -59,20 +62,24 @@ __all__ = [
     "release",
 ]
 
-_LONGEST_PROJECT, _LONGEST_COMMENT, _LONGEST_UID = 80, 20_000, 200
+_LONGEST_COMMENT, _LONGEST_UID = 20_000, 200
 
 
 def create_project(engine: Engine, project: NewProject) -> int:
     """Store a project and return its id.
 
     Raises:
-        UserError: its name is taken or none, it has no items, or an overlap below 1.
+        UserError: its name is taken or none, it has no items, or an overlap or a seed out of bounds.
     """
-    name = fit_name(project.name, "a project", _LONGEST_PROJECT)
+    name = fit_name(project.name, "a project", LONGEST_PROJECT)
     if not project.items:
         raise UserError(f"the project {name!r} would have no items")
     if project.overlap < 1:
         raise UserError(f"an overlap of {project.overlap} leaves nobody to label: it is 1 or more")
+    if project.overlap > LARGEST_OVERLAP:
+        raise UserError(f"an overlap of {project.overlap} cannot be stored: {LARGEST_OVERLAP} is the most")
+    if abs(project.seed) > LARGEST_SEED:
+        raise UserError(f"a seed of {project.seed} cannot be stored: it is between -{LARGEST_SEED} and {LARGEST_SEED}")
     with writing(engine) as connection:
         if connection.execute(sa.select(Project.id).where(Project.name == name)).first():
             raise UserError(f"there is a project named {name!r} already")

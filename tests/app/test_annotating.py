@@ -55,6 +55,7 @@ def test_events_become_changes_in_their_order() -> None:
         ({"item": "4; DROP TABLE"}, "field 'item'"),
         ({"item": 2**70}, "field 'item'"),
         ({"field": "submit", "number": 0, "seconds": float("nan")}, "field 'seconds'"),
+        ({"field": "submit", "number": 0, "seconds": 1e308}, "field 'seconds'"),
         ({"field": "comment", "value": "x" * 20_001}, "a comment of 20,001 characters"),
     ],
 )

@@ -177,6 +177,21 @@ def test_what_does_not_fit_is_listed_with_its_line(runs: Path) -> None:
     assert "and 5 more that did not fit" in out
 
 
+@pytest.mark.parametrize("text", ["", "null\n{torn\n"])
+def test_a_file_without_labels_is_a_mistake(runs: Path, text: str) -> None:
+    Path("labels.jsonl").write_text(text)
+    assert "labels.jsonl: nothing in it can be imported" in refused("import", "labels.jsonl")
+
+
+def test_a_project_with_spoilt_known_labels_can_still_be_shown(runs: Path) -> None:
+    worked(runs)
+    said("export", "first", "--out", "labels.jsonl")
+    said("delete", "first", "--yes")
+    Path("labels.jsonl").write_text(Path("labels.jsonl").read_text().replace('{"1/rating": -1.0}', '{"1/rating": "x"}'))
+    assert "known label '1/rating' of 'q3': unknown value 'x'" in said("import", "labels.jsonl")
+    assert "6 of 10 labels of items submitted" in said("show", "first")
+
+
 def test_step_data_is_what_collect_takes(runs: Path) -> None:
     worked(runs)
     out = said("export", "first", "--steps", "--out", "steps.jsonl")

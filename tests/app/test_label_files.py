@@ -8,6 +8,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from app.label_files import FORMATS, read_labels, write_labels
@@ -146,9 +148,85 @@ def test_a_cell_at_fault_is_told_with_its_line() -> None:
     assert sum(len(each.share.changes) for each in read.shares) == 9
 
 
+BEYOND = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
+
+
+@pytest.mark.parametrize("at", BEYOND)
+def test_a_moment_that_utc_does_not_have_costs_its_line(at: str) -> None:
+    lines = write_labels(LABELS, ".jsonl").decode().replace("2026-03-01T12:00:02Z", at)
+    read = read_labels(lines.encode(), ".jsonl")
+    assert [each.line for each in read.shares] == [3] and {problem.line for problem in read.problems} == {1, 2}
+    assert all("'steper.history.1.at'" in problem.reason for problem in read.problems)
+    (problem,) = read_jsonl(foreign(timestamp=at)).problems
+    assert "outside the years 1 to 9999" in problem.reason
+
+
+@pytest.mark.parametrize("at", BEYOND)
+def test_a_moment_that_utc_does_not_have_costs_its_row(at: str) -> None:
+    text = write_labels(LABELS, ".csv").decode().replace("2026-03-01T12:00:03+00:00", at)
+    read = read_labels(text.encode(), ".csv")
+    assert [(problem.line, problem.reason[:10]) for problem in read.problems] == [(4, "field 'at'")]
+    assert sum(len(each.share.changes) for each in read.shares) == 9
+
+
+@pytest.mark.parametrize("unit", ["ms", "us"])
+def test_a_moment_of_parquet_that_python_does_not_have_costs_its_row(unit: str) -> None:
+    table = pq.read_table(io.BytesIO(write_labels(LABELS, ".parquet")))
+    kind = pa.timestamp(unit, tz="UTC")
+    moments = table["at"].cast(kind).to_pylist()
+    at = pa.chunked_array([pa.array([2**62], kind), pa.array(moments[1:], kind)])
+    out = io.BytesIO()
+    pq.write_table(table.set_column(table.column_names.index("at"), "at", at), out)
+    read = read_labels(out.getvalue(), ".parquet")
+    assert [(problem.line, problem.reason[:10]) for problem in read.problems] == [(1, "field 'at'")]
+    assert sum(len(each.share.changes) for each in read.shares) == 9
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("project", "seed"), 10**30),
+        (("project", "overlap"), 10**30),
+        (("project", "overlap"), 2**31),
+        (("project", "name"), "x" * 81),
+        (("project", "name"), " "),
+        (("project", "rubric"), {"name": 5}),
+        (("history", 0, "seconds"), 1e308),
+    ],
+)
+def test_a_setting_that_cannot_be_stored_costs_its_line(place: tuple[Any, ...], value: Any) -> None:
+    first, *others = lines()
+    part = first["steper"]
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    read = read_jsonl("\n".join(json.dumps(line) for line in (first, *others)))
+    (problem,) = read.problems
+    assert problem.line == 1 and problem.reason.startswith(f"field 'steper.{place[0]}")
+    assert len(read.shares) == 2 and read.projects == {"first": LABELS.project}
+
+
+def test_a_foreign_time_that_nobody_takes_is_a_problem() -> None:
+    label = {"steps": [], "total_time": 1e308, "finish_reason": "give_up"}
+    (problem,) = read_jsonl(foreign(label=label)).problems
+    assert problem.reason.startswith("field 'label.total_time'")
+
+
+def test_a_long_cell_is_read_like_any_other() -> None:
+    # It is left out where the length of a comment is checked, as that of a line of JSON is.
+    long = replace(ANN, changes=(change("a1", 1, "comment", "x" * 1_000_000),))
+    for suffix in FORMATS:
+        (share,) = read_labels(write_labels(replace(LABELS, shares=(long,)), suffix), suffix).shares
+        assert share.share.changes == long.changes
+
+
 @pytest.mark.parametrize(
     ("data", "suffix", "said"),
     [
+        (b"", ".jsonl", "it holds no labels"),
+        (b"\n\n", ".jsonl", "it holds no labels"),
+        (b"null\n[]\n", ".jsonl", "the first of 2 faults: line 1: Input should be an object"),
+        (write_labels(LABELS, ".csv").splitlines(keepends=True)[0], ".csv", "it holds no labels"),
         (b"a,b\n1,2\n", ".csv", "columns are missing: annotator"),
         (b"", ".csv", "columns are missing"),
         (b'a,"b\n', ".csv", "no CSV"),

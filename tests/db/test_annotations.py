@@ -102,6 +102,8 @@ def test_a_project_is_found_by_its_name_with_what_it_holds(engine: sa.Engine, or
         ({"name": "x" * 81}, "name of 1 to 80"),
         ({"count": 0}, "no items"),
         ({"overlap": 0}, "1 or more"),
+        ({"overlap": 2**31}, "2147483647 is the most"),
+        ({"seed": 2**63}, "a seed of 9223372036854775808 cannot be stored"),
         ({"name": "taken"}, "named 'taken' already"),
     ],
 )
