@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -115,12 +116,16 @@ def train(
     steper train --name steper --teacher-run gold -d FOLDER -s train.method=steper -s train.weighting=learned
     """
     from app import work
+    from steper_core.training import require_collect_run
 
     place = open_place(recipe, overrides, data, runs)
     settings = place.recipe.train
+    taught = find_run(runs, teacher_run)
+    # Before a run is opened: one that failed on another teacher's run would refuse to go on with the right one.
+    require_collect_run(taught)
     for seed in settings.seeds:
         own_name = name if len(settings.seeds) == 1 else f"{name}-s{seed}"
-        store(work.train(place, own_name, find_run(runs, teacher_run), settings, seed).path, runs)
+        store(work.train(place, own_name, taught, settings, seed).path, runs)
 
 
 @main.command()
@@ -187,8 +192,11 @@ def _steps(trained: RunDir, checkpoint: str) -> list[int | None]:
     if checkpoint == "best":
         return [None]
     if checkpoint == "all":
-        return list(checkpoint_steps(trained))
-    if checkpoint.isdigit():
+        steps = checkpoint_steps(trained)
+        if not steps:
+            raise UserError(f"{trained.path} holds no checkpoints: name a training run that does, or train it again")
+        return list(steps)
+    if re.fullmatch("[0-9]{1,18}", checkpoint):
         return [int(checkpoint)]
     raise UserError(f"--checkpoint is best, all or a training step, not {checkpoint!r}")
 

@@ -6,7 +6,9 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -65,26 +67,57 @@ def load_causal_model(folder: Path, dtype: Any, **options: Any) -> Any:
     """The causal language model in a checkpoint folder; adapters are merged into their base.
 
     Raises:
-        UserError: the adapters' base cannot be had.
+        UserError: the folder is damaged, or the adapters' base cannot be had.
     """
+    if (folder / ADAPTER_FILE).exists():
+        from peft import PeftModel
+
+        model = load_causal_model(base_of(folder), dtype, **options)
+        with _damage_told(folder):
+            return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
     from transformers import AutoModelForCausalLM
 
     models: Any = AutoModelForCausalLM
-    if not (folder / ADAPTER_FILE).exists():
+    with _damage_told(folder):
         return models.from_pretrained(folder, dtype=dtype, **options)
-    from peft import PeftModel
 
-    model = models.from_pretrained(base_of(folder), dtype=dtype, **options)
-    return PeftModel.from_pretrained(model, str(folder)).merge_and_unload()
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer in a checkpoint folder.
+
+    Raises:
+        UserError: the folder is damaged.
+    """
+    from transformers import AutoTokenizer
+
+    with _damage_told(folder):
+        return AutoTokenizer.from_pretrained(folder)
 
 
 def base_of(folder: Path) -> Path:
     """The folder of the model that adapters sit on.
 
     Raises:
-        UserError: it cannot be had.
+        UserError: it cannot be had, or the adapters do not name it.
     """
-    return resolve_model(json.loads((folder / ADAPTER_FILE).read_text("utf-8"))["base_model_name_or_path"])
+    with _damage_told(folder):
+        name = json.loads((folder / ADAPTER_FILE).read_text("utf-8"))["base_model_name_or_path"]
+    return resolve_model(name)
+
+
+@contextmanager
+def _damage_told(folder: Path) -> Iterator[None]:
+    # A cut or foreign file fails in as many ways as there are readers below: no list of exceptions would be whole.
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[0][:200]
+        raise UserError(
+            f"{folder} cannot be loaded: it is damaged, or of a kind that transformers does not know "
+            f"({type(error).__name__}: {reason}); fetch, copy or train it again"
+        ) from error
 
 
 def cache_folder() -> Path:
@@ -159,19 +192,17 @@ def model_facts(folder: Path) -> dict[str, float]:
     `parameters_total` counts all weights, `parameters_active` those that one token passes (of a mixture of experts, the
     chosen experts only); `layers` and `width` (hidden size) where the config names them; `disk_bytes` of the folder.
     Merged adapters leave the facts of their base as they are, and add `adapter_bytes`.
-    """
-    from safetensors import safe_open
 
+    Raises:
+        UserError: the folder is damaged.
+    """
     if (folder / ADAPTER_FILE).exists():
         return {**model_facts(base_of(folder)), "adapter_bytes": float(disk_bytes(folder))}
-    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config = _config_of(folder)
     total = experts = 0
-    for file in folder.glob("*.safetensors"):
-        with safe_open(str(file), framework="numpy") as weights:
-            for name in weights.keys():  # noqa: SIM118 - no mapping
-                count = math.prod(weights.get_slice(name).get_shape())
-                total += count
-                experts += count if ".experts." in name else 0
+    for name, count in _weight_sizes(folder):
+        total += count
+        experts += count if ".experts." in name else 0
     everyone = config.get("num_local_experts") or config.get("num_experts") or 1
     asleep = experts * (1 - config.get("num_experts_per_tok", everyone) / everyone)
     shape = {"layers": "num_hidden_layers", "width": "hidden_size"}
@@ -183,19 +214,67 @@ def model_facts(folder: Path) -> dict[str, float]:
     }
 
 
+def _weight_sizes(folder: Path) -> Iterator[tuple[str, int]]:
+    """Each tensor's name and how many numbers it holds."""
+    from safetensors import safe_open
+
+    with _damage_told(folder):
+        for file in folder.glob("*.safetensors"):
+            with safe_open(str(file), framework="numpy") as weights:
+                for name in weights.keys():  # noqa: SIM118 - no mapping
+                    yield name, math.prod(weights.get_slice(name).get_shape())
+
+
 def context_of(folder: Path) -> int | None:
-    """How many tokens the model in a checkpoint folder can read; None if its config does not say."""
-    config = json.loads(((base_of(folder) if (folder / ADAPTER_FILE).exists() else folder) / "config.json").read_text())
-    found = config.get("max_position_embeddings")
+    """How many tokens the model in a checkpoint folder can read; None if its config does not say.
+
+    Raises:
+        UserError: the folder is damaged.
+    """
+    found = _config_of(base_of(folder) if (folder / ADAPTER_FILE).exists() else folder).get("max_position_embeddings")
     return found if isinstance(found, int) else None
 
 
-def training_step_of(checkpoint: Path) -> int:
-    """The training step at which a checkpoint was saved, as its trainer recorded it; 0 if it did not."""
+def _config_of(folder: Path) -> dict[str, Any]:
+    with _damage_told(folder):
+        return dict(json.loads((folder / "config.json").read_text("utf-8")))
+
+
+def recorded_step(checkpoint: Path) -> int | None:
+    """The training step at which a checkpoint was saved, as its trainer recorded it; None if it did not."""
     try:
         return int(json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))["global_step"])
-    except (OSError, ValueError, KeyError):
-        return 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def training_step_of(checkpoint: Path) -> int:
+    """The training step at which a checkpoint was saved; 0 if its trainer did not record it."""
+    return recorded_step(checkpoint) or 0
+
+
+def require_resumable(checkpoint: Path) -> None:
+    """Raise a UserError unless every file that a resumed training reads can be opened to its end.
+
+    Asked beforehand, because later a damaged file and a failing first step could not be told apart.
+    """
+    for file in sorted(checkpoint.iterdir()):
+        try:
+            _open_whole(file)
+        except Exception as error:  # each format fails in ways of its own
+            raise UserError(f"{file} is damaged: it cannot be resumed from; delete {checkpoint}") from error
+
+
+def _open_whole(file: Path) -> None:
+    from safetensors import safe_open
+
+    if file.suffix == ".json":
+        json.loads(file.read_text("utf-8"))
+    elif file.suffix == ".safetensors":
+        with safe_open(str(file), framework="numpy"):
+            pass
+    elif file.suffix in (".pt", ".pth"):
+        zipfile.ZipFile(file).close()  # torch's format; its directory stands at the end, so a cut file has none
 
 
 def best_checkpoint(run: RunDir) -> Path:

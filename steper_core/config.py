@@ -21,15 +21,26 @@ from steper_core.worlds import WorldConfig
 Method = Literal["answer-kd", "logit-kd", "feature-kd", "multitask-kd", "vanilla-kd", "steper"]
 AbilityName = Literal["initialization", "expansion", "aggregation"]
 Divergence = Literal["forward-kl", "reverse-kl", "jensen-shannon"]
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_SHOWN = 100
+"""Characters of a wrong value that a message repeats."""
+_LARGEST = 2**31 - 1
+"""What libraries below take for a size; beyond it they fail in ways of their own."""
+Count = Annotated[int, Field(ge=1, le=_LARGEST)]
+CountOrNone = Annotated[int, Field(ge=0, le=_LARGEST)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+"""What numpy takes for a seed."""
+Rate = Annotated[float, Field(gt=0, le=1e3)]
+Weight = Annotated[float, Field(ge=0)]
 FrameworkName = Literal["ircot", "rag", "closed-book"]
+_OWN_LOSS = {"logit-kd": "logits", "feature-kd": "features"}
+"""Methods that are nothing without their loss."""
 _ALL_ABILITIES: tuple[AbilityName, ...] = ("initialization", "expansion", "aggregation")
 
 
 class Section(BaseModel):
-    """Base of all sections: immutable, unknown keys refused."""
+    """Base of all sections: immutable, unknown keys and infinite numbers refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataSection(Section):
@@ -39,16 +50,16 @@ class DataSection(Section):
     train: tuple[str, ...] = Field((), description="training files, where their names do not tell")
     evaluation: tuple[str, ...] = Field((), description="evaluation files, where their names do not tell")
     corpus: tuple[str, ...] = Field((), description="JSONL of {id?, title, text}; default: labelled passages")
-    train_questions: int | None = Field(None, ge=1, description="at most so many (a seeded sample); default: all")
-    held_out_questions: int = Field(20, ge=0, description="taken from the training questions to pick the checkpoint")
-    evaluation_questions: int | None = Field(None, ge=1, description="at most so many; default: all")
+    train_questions: Count | None = Field(None, description="at most so many (a seeded sample); default: all")
+    held_out_questions: CountOrNone = Field(20, description="taken from the training questions to pick the checkpoint")
+    evaluation_questions: Count | None = Field(None, description="at most so many; default: all")
 
 
 class RetrievalSection(Section):
     """BM25 over title and text. `k1` and `b` are BM25's parameters (Lucene's variant)."""
 
-    top_k: int = Field(4, ge=1, description="new passages a step (K in the paper)")
-    k1: float = Field(1.5, gt=0, allow_inf_nan=False)
+    top_k: Count = Field(4, description="new passages a step (K in the paper)")
+    k1: float = Field(1.5, gt=0)
     b: float = Field(0.75, ge=0, le=1)
 
 
@@ -56,9 +67,9 @@ class ReasoningSection(Section):
     """How steps are driven."""
 
     framework: FrameworkName = "ircot"
-    max_steps: int = Field(5, ge=1, description="S in the paper; the last step is forced to answer")
-    window: int = Field(32, ge=1, description="chains that advance in lockstep")
-    max_new_tokens: int = Field(64, ge=1, description="longest line")
+    max_steps: Count = Field(5, description="S in the paper; the last step is forced to answer")
+    window: Count = Field(32, description="chains that advance in lockstep")
+    max_new_tokens: Count = Field(64, description="longest line")
 
 
 class ModelSection(Section):
@@ -66,16 +77,18 @@ class ModelSection(Section):
 
     backend: Literal["local", "openai", "gold"] = "local"
     model: str = "SmolLM2-135M-Instruct"
-    demonstrations: int = Field(3, ge=0, description="worked examples in the prompt of an untrained model")
+    demonstrations: CountOrNone = Field(3, description="worked examples in the prompt of an untrained model")
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    batch_size: int = Field(16, ge=1, description="prompts a forward (local), or requests at once (openai)")
+    batch_size: Count = Field(16, description="prompts a forward (local), or requests at once (openai)")
     temperature: float = Field(0.0, ge=0, description="0: greedy; above: sampled with the run's seed")
     base_url: str | None = Field(None, description="of an OpenAI-compatible server; the key comes from OPENAI_API_KEY")
     endpoint: Literal["chat", "completions"] = "chat"
     tasks: bool = Field(False, description="a student of multitask-kd: reasons, then answers by a prompt of its own")
-    parameters: int | None = Field(None, ge=1, description="of a server's model, to compare cost by")
-    active_parameters: int | None = Field(None, ge=1, description="the same for a mixture of experts: those of a token")
+    parameters: int | None = Field(None, ge=1, le=10**18, description="of a server's model, to compare cost by")
+    active_parameters: int | None = Field(
+        None, ge=1, le=10**18, description="the same for a mixture of experts: those of a token"
+    )
 
 
 class CollectSection(Section):
@@ -90,7 +103,7 @@ class LogitSection(Section):
     """For loss = logits: how a student follows the teacher's distribution over the next token."""
 
     divergence: Divergence = "forward-kl"
-    temperature: float = Field(2.0, gt=0, allow_inf_nan=False, description="of both distributions")
+    temperature: float = Field(2.0, gt=0, le=1e3, description="of both distributions")
     mix: float = Field(0.5, ge=0, le=1, description="share of the distribution; the rest is the teacher's tokens")
     stored: str | None = Field(None, description="folder of `steper soft-targets`; default: the teacher runs along")
 
@@ -103,7 +116,7 @@ class FeatureSection(Section):
     )
     distance: Literal["cosine", "squared"] = "cosine"
     mix: float = Field(0.5, ge=0, le=1, description="share of the hidden states; the rest is the teacher's tokens")
-    learning_rate: float = Field(1e-3, gt=0, description="of the projections")
+    learning_rate: Rate = Field(1e-3, description="of the projections")
 
 
 class TrainSection(Section):
@@ -127,22 +140,24 @@ class TrainSection(Section):
     )
     logits: LogitSection = LogitSection()
     features: FeatureSection = FeatureSection()
-    seeds: tuple[int, ...] = Field((0,), min_length=1, description="one run a seed")
-    epochs: int = Field(2, ge=1)
-    learning_rate: float = Field(5e-5, gt=0)
-    sigma_learning_rate: float = Field(1e-2, gt=0)
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1, description="one run a seed")
+    epochs: Count = 2
+    learning_rate: Rate = 5e-5
+    sigma_learning_rate: Rate = 1e-2
     warmup_share: float = Field(0.1, ge=0, le=1, description="share of the steps with rising learning rate")
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.0, ge=0, le=1e3)
     max_grad_norm: float = Field(1.0, gt=0)
-    batch_chains: int = Field(4, ge=1, description="chains a batch on each device")
-    accumulation_steps: int = Field(1, ge=1, description="batches an optimizer step")
-    forward_tokens: int = Field(2048, ge=1, description="padded tokens a forward; a larger batch is split exactly")
+    batch_chains: Count = Field(4, description="chains a batch on each device")
+    accumulation_steps: Count = Field(1, description="batches an optimizer step")
+    forward_tokens: Count = Field(2048, description="padded tokens a forward; a larger batch is split exactly")
     packing: bool = Field(True, description="all steps of a chain in one row; false: a row an example, for comparison")
-    max_length: int = Field(1024, ge=16, description="tokens of an example; longer ones lose their oldest passages")
-    lora_rank: int = Field(0, ge=0, description="of adapters on all linear layers; 0: all weights are trained")
+    max_length: int = Field(
+        1024, ge=16, le=_LARGEST, description="tokens of an example; longer ones lose their oldest passages"
+    )
+    lora_rank: int = Field(0, ge=0, le=4096, description="of adapters on all linear layers; 0: all weights are trained")
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    checkpoints_per_epoch: int = Field(1, ge=1, description="how often to save and to measure on held-out questions")
-    keep_checkpoints: int = Field(2, ge=1, description="newest ones kept beside the best")
+    checkpoints_per_epoch: Count = Field(1, description="how often to save and to measure on held-out questions")
+    keep_checkpoints: Count = Field(2, description="newest ones kept beside the best")
     gradient_checkpointing: bool = Field(False, description="compute activations again instead of keeping them")
     trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = Field(
         (), description="also told each step's figures"
@@ -153,9 +168,10 @@ class TrainSection(Section):
     def _by_method(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        method = values.get("method", "steper")
-        several = method == "steper" and len(values.get("abilities", _ALL_ABILITIES)) > 1
-        loss = {"logit-kd": "logits", "feature-kd": "features"}.get(method, "cross-entropy")
+        # Nothing is validated yet: both may be of any type.
+        method, abilities = values.get("method", "steper"), values.get("abilities", _ALL_ABILITIES)
+        several = method == "steper" and not (isinstance(abilities, list | tuple) and len(abilities) == 1)
+        loss = _OWN_LOSS.get(str(method), "cross-entropy")
         return {"weighting": "learned" if several else "uniform", "loss": loss, **values}
 
     @model_validator(mode="after")
@@ -171,7 +187,7 @@ class TrainSection(Section):
             raise ValueError("an ability stands twice in train.abilities")
         if self.method != "steper" and set(self.abilities) != set(_ALL_ABILITIES):
             raise ValueError(f"{self.method} does not learn by ability: leave train.abilities out, or take steper")
-        own = {"logit-kd": "logits", "feature-kd": "features"}.get(self.method, self.loss)
+        own = _OWN_LOSS.get(self.method, self.loss)
         if self.loss != own:
             raise ValueError(f"{self.method} has loss = {own}: leave loss out, or take another method")
         return self
@@ -186,7 +202,7 @@ class Recipe(Section):
     """All settings of a piece of work. `name` begins the names of its runs."""
 
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    seed: int = 0
+    seed: Seed = 0
     data: DataSection = DataSection()
     worlds: WorldConfig = WorldConfig()
     retrieval: RetrievalSection = RetrievalSection()
@@ -210,16 +226,27 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
         UserError: no such recipe, no TOML, an unknown key (with the nearest right one) or a value of the wrong type.
     """
     source, text = _read(name)
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{source}: {error}") from error
+    values = parse_toml(source, text)
     for override in overrides:
         _apply(values, override)
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
         raise UserError(f"{source}: {_explain(error)}") from error
+
+
+def parse_toml(source: str, text: str) -> dict[str, Any]:
+    """The values of a TOML file.
+
+    Raises:
+        UserError: no TOML, an integer of thousands of digits, or values nested hundreds of levels deep.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise UserError(f"{source}: a value is nested too deeply to be read; write it flatter") from error
+    except ValueError as error:
+        raise UserError(f"{source}: {error}") from error
 
 
 def builtin_recipes() -> tuple[str, ...]:
@@ -234,7 +261,7 @@ def _read(name: str) -> tuple[str, str]:
     path = Path(name)
     try:
         return str(path), path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         known = ", ".join(builtin_recipes())
         raise UserError(f"{name} is neither a readable TOML file nor a built-in recipe ({known})") from error
 
@@ -254,7 +281,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
 def _parse_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -263,7 +290,8 @@ def _explain(error: ValidationError) -> str:
     path = [str(part) for part in fault["loc"]]
     field = ".".join(path)
     if fault["type"] != "extra_forbidden":
-        return f"{field}: {fault['msg']} (got {fault['input']!r})" if field else fault["msg"]
+        words = fault["msg"].removeprefix("Value error, ")
+        return f"{field}: {words} (got {_shown(fault['input'])})" if field else words
     keys = list(_keys(Recipe))
     elsewhere = [key for key in keys if key.endswith(f".{path[-1]}")]
     hint = elsewhere or difflib.get_close_matches(field, keys, n=1, cutoff=0.5)
@@ -271,6 +299,14 @@ def _explain(error: ValidationError) -> str:
         near = difflib.get_close_matches(path[-1], [key.rpartition(".")[2] for key in keys], n=1, cutoff=0.5)
         hint = [key for key in keys if near and key.endswith(near[0])]
     return f"unknown key {field!r}" + (f"; did you mean {hint[0]!r}?" if hint else "")
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "an integer of thousands of digits"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
 
 
 def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, DynamicCache, LogitsProcessor, LogitsProcessorList
+from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList
 
-from steper_core.checkpoints import load_causal_model, require_checkpoint
+from steper_core.checkpoints import load_causal_model, load_tokenizer, require_checkpoint
 from steper_core.devices import pick_device, pick_dtype, synchronize
 from steper_core.hush import hush_transformers
 from steper_core.prefix_cache import Layers, PromptStore, common_length, lay_out, take_out
@@ -37,7 +37,7 @@ class LocalModel:
         require_checkpoint(folder)
         hush_transformers()
         self._device = pick_device(device)
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        self._tokenizer = load_tokenizer(folder)
         self._model = load_causal_model(folder, pick_dtype(dtype, self._device)).to(self._device).eval()
         self._batch_size = batch_size
         self._max_new_tokens = max_new_tokens

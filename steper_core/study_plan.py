@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import tomllib
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -16,12 +15,13 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from steper_core.config import Section, load_recipe
+from steper_core.config import Section, Seed, load_recipe, parse_toml
 from steper_core.errors import UserError
 from steper_core.rundir import StudyRef
 
 Shows = Literal["methods", "ablation", "weighting", "scaling", "out-of-domain"]
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_GRID_LINE = '"train.method" = ["vanilla-kd", "steper"]'
 
 
 class Variant(Section):
@@ -44,7 +44,7 @@ class Study(Section):
     shows: Shows = "methods"
     recipe: str = "files"
     set: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    seeds: tuple[Seed, ...] = Field((0, 1, 2), min_length=1)
     variants: tuple[Variant, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -90,11 +90,13 @@ def load_study(name: str, overrides: Iterable[str] = ()) -> Study:
         UserError: no such study, no TOML, an unknown key, or settings of a variant that its recipe does not take.
     """
     source, text = _read(name)
+    values = parse_toml(source, text)
     try:
-        values = tomllib.loads(text)
-        values["variants"] = [*values.get("variants", ()), *_spanned(values.pop("grid", {}))]
+        spanned, listed = _spanned(values.pop("grid", {})), values.get("variants", [])
+        # What is no list is left to the schema, which says so.
+        values["variants"] = [*listed, *spanned] if isinstance(listed, list) else listed
         study = Study.model_validate(values)
-    except (tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
+    except ValueError as error:
         raise UserError(f"{source}: {_words(error)}") from error
     study = study.model_copy(update={"set": (*study.set, *overrides)})
     for variant in study.variants:
@@ -111,18 +113,34 @@ def builtin_studies() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
 
 
-def _spanned(grid: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    """A variant for each combination of the grid's values: {"train.method": ["vanilla-kd", "steper"], ...}."""
+def _spanned(grid: Any) -> list[dict[str, Any]]:
+    """A variant for each combination of the grid's values: {"train.method": ["vanilla-kd", "steper"], ...}.
+
+    Raises:
+        ValueError: no such table, a value that no override can set, or combinations whose names are equal.
+    """
+    if not isinstance(grid, dict):
+        raise ValueError(f"grid: write a table, with lines like {_GRID_LINE}")
     if not grid:
         return []
-    axes = [[(key, value) for value in values] for key, values in grid.items()]
-    return [
-        {
-            "name": "-".join(_slug(value) for _, value in chosen),
-            "set": [f"{key}={json.dumps(value)}" for key, value in chosen],
-        }
-        for chosen in itertools.product(*axes)
-    ]
+    sets: dict[str, list[str]] = {}
+    for chosen in itertools.product(*(_axis(key, values) for key, values in grid.items())):
+        name, own = "-".join(slug for slug, _ in chosen), [setting for _, setting in chosen]
+        if name in sets:
+            both = f"{' '.join(sets[name])} and {' '.join(own)}"
+            raise ValueError(f"grid: {both} would both be named {name!r}: drop one, or list them as [[variants]]")
+        sets[name] = own
+    return [{"name": name, "set": own} for name, own in sets.items()]
+
+
+def _axis(key: str, values: Any) -> list[tuple[str, str]]:
+    """What each value of one setting adds to a name, and the override that sets it."""
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"grid.{key}: write a list of values, like {_GRID_LINE}")
+    try:
+        return [(_slug(value), f"{key}={json.dumps(value)}") for value in values]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"grid.{key}: {error}") from error
 
 
 def _slug(value: Any) -> str:
@@ -137,7 +155,8 @@ def _words(error: Exception) -> str:
     place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         return f"unknown key {place!r}; a study has {', '.join(Study.model_fields)}, grid"
-    return f"{place}: {fault['msg']}" if place else fault["msg"]
+    words = fault["msg"].removeprefix("Value error, ")
+    return f"{place}: {words}" if place else words
 
 
 def _read(name: str) -> tuple[str, str]:
@@ -145,6 +164,6 @@ def _read(name: str) -> tuple[str, str]:
         return f"study {name}", (resources.files("steper_core") / "studies" / f"{name}.toml").read_text("utf-8")
     try:
         return name, Path(name).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         known = ", ".join(builtin_studies())
         raise UserError(f"{name} is neither a readable TOML file nor a built-in study ({known})") from error

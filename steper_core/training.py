@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
@@ -14,9 +13,16 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from transformers import AutoTokenizer, TrainingArguments
+from transformers import TrainingArguments
 
-from steper_core.checkpoints import context_of, disk_bytes, drop_resume_state
+from steper_core.checkpoints import (
+    context_of,
+    disk_bytes,
+    drop_resume_state,
+    load_tokenizer,
+    recorded_step,
+    require_resumable,
+)
 from steper_core.config import TrainSection
 from steper_core.devices import peak_memory_bytes, pick_device, pick_dtype
 from steper_core.errors import UserError
@@ -26,7 +32,7 @@ from steper_core.methods import plan_of
 from steper_core.objectives import CrossEntropy, Features, Objective, SoftTargets
 from steper_core.path_attention import load_with_paths
 from steper_core.ranks import world_size
-from steper_core.rundir import RunDir
+from steper_core.rundir import RunDir, RunKind
 from steper_core.side_optimizer import SideOptimizer
 from steper_core.soft_targets import attach
 from steper_core.students import load_student
@@ -94,20 +100,29 @@ def train_on_chains(
     return TrainingOutcome(facts, counts)
 
 
+def require_collect_run(run: RunDir) -> None:
+    """Raise a UserError unless a run holds a teacher's chains: those of an evaluation answer what is tested."""
+    kind = run.info.kind
+    if kind is not RunKind.COLLECT:
+        raise UserError(f"{run.path} is no collect run ({kind.value}): name one that `steper collect` made")
+
+
 def encode_run(
     base: Path, teacher_run: RunDir, settings: TrainSection, *, held_out: Set[str], banned: Set[str]
 ) -> tuple[EncodedChains, EncodedChains]:
     """The rows to train on, and those of the held-out questions.
 
     Raises:
-        UserError: the tokenizer has no end-of-sequence token, or examples may be longer than the model can read.
+        UserError: no collect run, a tokenizer without an end-of-sequence token, a damaged model folder, or examples
+            that may be longer than the model can read.
     """
+    require_collect_run(teacher_run)
     context = context_of(base)
     if context is not None and settings.max_length > context:
         raise UserError(
             f"train.max_length is {settings.max_length:,}, and {base.name} reads at most {context:,} tokens: lower it"
         )
-    tokenizer: Any = AutoTokenizer.from_pretrained(base)
+    tokenizer = load_tokenizer(base)
     if tokenizer.eos_token_id is None:
         raise UserError(f"the tokenizer of {base} has no end-of-sequence token, so a student could not learn to stop")
     plan = plan_of(settings)
@@ -141,7 +156,8 @@ def train_student(
         Measurements: best_step, steps, training_seconds, tokens_per_second, disk_bytes, peak_memory_bytes (CUDA).
 
     Raises:
-        UserError: nothing to train on, a teacher that does not fit, or a loss that is no number.
+        UserError: nothing to train on, a teacher that does not fit, a loss that is no number, or a damaged checkpoint
+            to resume from.
     """
     if settings.loss == "logits" and settings.logits.stored:
         stored = Path(settings.logits.stored)
@@ -168,6 +184,7 @@ def train_student(
     with PartialState().main_process_first():
         resume = _last_whole_checkpoint(folder)
     if resume is not None:
+        require_resumable(resume)
         side.load(resume)
     trainer = StepTrainer(
         tasks=plan_of(settings).tasks,
@@ -182,7 +199,7 @@ def train_student(
         train_dataset=list(training),
         eval_dataset=list(held_out) or None,
         data_collator=_collate,
-        processing_class=AutoTokenizer.from_pretrained(models.base),
+        processing_class=load_tokenizer(models.base),
     )
     started = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
@@ -275,10 +292,11 @@ def _last_whole_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint; those that a kill left unfinished are deleted. The trainer's state is written last."""
     whole = []
     for checkpoint in folder.glob("checkpoint-*"):
-        try:
-            whole.append((int(json.loads((checkpoint / "trainer_state.json").read_text())["global_step"]), checkpoint))
-        except (OSError, ValueError, KeyError):
+        step = recorded_step(checkpoint)
+        if step is None:
             shutil.rmtree(checkpoint)
+        else:
+            whole.append((step, checkpoint))
     return max(whole)[1] if whole else None
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
-from steper_core.rundir import RunDir
+from steper_core.rundir import RunDir, RunKind, open_run
 
 SMALL_WORLD = ("worlds.passages=60", "worlds.train_questions=6", "worlds.held_out_questions=0")
 SMALL_ASKED = (*SMALL_WORLD, "worlds.test_questions=4")
@@ -232,3 +232,27 @@ def test_examples_longer_than_the_model_reads_are_refused(folder: Path, tiny_mod
     settings = (*SMALL_ASKED, f"student.model={tiny_model}", "train.max_length=4097")
     line = refused(steper("train", "--name", "long", "--teacher-run", "gold", settings=settings))
     assert "train.max_length is 4,097" in line and "reads at most 4,096 tokens" in line
+
+
+def test_a_teacher_run_that_is_no_collect_run_is_refused_and_leaves_no_run(folder: Path, tiny_model: Path) -> None:
+    assert steper("evaluate", "--name", "ceiling", "--gold", settings=SMALL_ASKED).exit_code == 0
+    model = (f"student.model={tiny_model}", f"train.teacher={tiny_model}", "train.method=logit-kd")
+    commands = (("train", "--name", "x"), ("soft-targets", "--out", "soft"))
+    for command in commands:
+        line = refused(steper(*command, "--teacher-run", "ceiling", settings=(*SMALL_ASKED, *model)))
+        assert f"{Path('runs', 'ceiling')} is no collect run (evaluate)" in line
+    assert not (folder / "runs" / "x").exists() and not (folder / "soft").exists()
+
+
+def test_checkpoints_that_a_run_does_not_hold_are_refused(folder: Path) -> None:
+    with open_run(folder / "runs" / "trained", kind=RunKind.TRAIN, config={}, dataset="worlds", model="m") as run:
+        run.update(facts={"best_step": 4.0})
+    for asked, words in (
+        ("all", "holds no checkpoints"),
+        ("best", "no such folder"),
+        ("7", "no checkpoint of step 7"),
+        ("²", "best, all or a training step"),
+        ("9" * 5000, "best, all or a training step"),
+    ):
+        options = ("--name", "x", "--student", "trained", "--checkpoint", asked)
+        assert words in refused(steper("evaluate", *options, settings=SMALL_ASKED))

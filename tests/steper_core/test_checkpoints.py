@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
@@ -18,10 +19,15 @@ from steper_core.checkpoints import (
     cache_folder,
     checkpoint_at,
     checkpoint_steps,
+    context_of,
     disk_bytes,
     drop_resume_state,
+    load_causal_model,
+    load_tokenizer,
     model_facts,
+    recorded_step,
     require_checkpoint,
+    require_resumable,
     resolve_model,
     training_step_of,
 )
@@ -36,6 +42,13 @@ def no_hub(name: str) -> str:
 def copy_of(model: Path, folder: Path) -> Path:
     shutil.copytree(model, folder)
     return folder
+
+
+def cut(file: Path, share: float) -> Path:
+    """Leave the first part of a file."""
+    data = file.read_bytes()
+    file.write_bytes(data[: int(len(data) * share)])
+    return file
 
 
 def test_a_whole_checkpoint_passes(tiny_model: Path) -> None:
@@ -169,12 +182,56 @@ def test_dropping_what_resuming_needs_keeps_the_loadable_model(tiny_model: Path,
 
 
 @pytest.mark.parametrize(
-    ("state", "step"), [('{"global_step": 42}', 42), ("{}", 0), ("torn {", 0), ('{"global_step": "x"}', 0), (None, 0)]
+    ("state", "step"),
+    [('{"global_step": 42}', 42), ("{}", 0), ("torn {", 0), ('{"global_step": null}', 0), ("[]", 0), (None, 0)],
 )
 def test_the_training_step_is_the_one_recorded(tmp_path: Path, state: str | None, step: int) -> None:
     if state is not None:
         (tmp_path / "trainer_state.json").write_text(state, "utf-8")
     assert training_step_of(tmp_path) == step
+    assert recorded_step(tmp_path) == (step or None)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_damaged_model_folder_is_named(tiny_model: Path, tmp_path: Path, name: str, share: float) -> None:
+    folder = cut(copy_of(tiny_model, tmp_path / "model") / name, share).parent
+    readers = {
+        "model.safetensors": (lambda: load_causal_model(folder, torch.float32), lambda: model_facts(folder)),
+        "config.json": (
+            lambda: load_causal_model(folder, torch.float32),
+            lambda: load_tokenizer(folder),
+            lambda: model_facts(folder),
+            lambda: context_of(folder),
+        ),
+        "tokenizer.json": (lambda: load_tokenizer(folder),),
+    }
+    for read in readers[name]:
+        with pytest.raises(UserError) as caught:
+            read()
+        assert str(caught.value).startswith(f"{folder} cannot be loaded: it is damaged")
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]"])
+def test_adapters_that_do_not_name_their_base_are_damaged(tmp_path: Path, text: str) -> None:
+    (tmp_path / "adapter_config.json").write_text(text)
+    with pytest.raises(UserError, match="is damaged"):
+        load_causal_model(tmp_path, torch.float32)
+
+
+def test_a_file_that_cannot_be_resumed_from_is_named(tiny_model: Path, tmp_path: Path) -> None:
+    whole = copy_of(tiny_model, tmp_path / "checkpoint-1")
+    for name in ("optimizer.pt", "rng_state.pth"):
+        torch.save({"state": [torch.ones(300)]}, whole / name)
+    (whole / "training_args.bin").write_bytes(b"read by nobody")
+    require_resumable(whole)
+    for name in ("model.safetensors", "config.json", "optimizer.pt", "rng_state.pth"):
+        for share in (0.0, 0.3, 0.9):
+            folder = copy_of(whole, tmp_path / f"{name}-{share}")
+            file = cut(folder / name, share)
+            with pytest.raises(UserError) as caught:
+                require_resumable(folder)
+            assert str(caught.value) == f"{file} is damaged: it cannot be resumed from; delete {folder}"
 
 
 def finished(path: Path, kind: RunKind = RunKind.TRAIN) -> RunDir:

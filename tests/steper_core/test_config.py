@@ -100,6 +100,9 @@ def test_an_unknown_key_like_no_other_gets_no_suggestion() -> None:
         ("train.weights=[-1.0]", "train.weights", "-1.0"),
         ("name=../run", "name", "'../run'"),
         ("train.seeds=[]", "train.seeds", "got"),
+        ("train.abilities=5", "train.abilities", "5"),
+        ("train.method=[1]", "train.method", "[1]"),
+        ("train.method={a = 1}", "train.method", "{'a': 1}"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named_with_what_was_given(override: str, field: str, given: str) -> None:
@@ -174,7 +177,43 @@ def test_a_key_in_the_wrong_section_is_told_the_right_one() -> None:
         load_recipe("demo", ["train.top_k=2"])
 
 
-@pytest.mark.parametrize("override", ["train.weights=[nan, 1, 1]", "train.weights=[-1, 1, 1]", "retrieval.k1=inf"])
-def test_numbers_that_make_no_sense_are_refused(override: str) -> None:
-    with pytest.raises(UserError):
-        load_recipe("demo", [override])
+@pytest.mark.parametrize(
+    ("override", "field"),
+    [
+        ("train.weights=[nan, 1, 1]", "train.weights.0"),
+        ("train.weights=[-1, 1, 1]", "train.weights.0"),
+        ("retrieval.k1=inf", "retrieval.k1"),
+        ("student.temperature=inf", "student.temperature"),
+        ("seed=-1", "seed"),
+        ("train.seeds=[-1]", "train.seeds.0"),
+        ("train.seeds=[0, 4294967296]", "train.seeds.1"),
+        ("train.batch_chains=2147483648", "train.batch_chains"),
+        ("train.max_length=2147483648", "train.max_length"),
+        ("train.learning_rate=inf", "train.learning_rate"),
+        ("train.sigma_learning_rate=1e300", "train.sigma_learning_rate"),
+        ("train.features.learning_rate=1001", "train.features.learning_rate"),
+        ("train.weight_decay=1e300", "train.weight_decay"),
+        ("train.logits.temperature=1e300", "train.logits.temperature"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(override: str, field: str) -> None:
+    assert fault("demo", override).startswith(f"recipe demo: {field}: Input should be")
+
+
+def test_the_largest_numbers_are_taken() -> None:
+    found = load_recipe(
+        "demo", ["train.seeds=[4294967295]", "train.batch_chains=2147483647", "train.learning_rate=1e3"]
+    )
+    assert (found.train.seeds, found.train.batch_chains, found.train.learning_rate) == ((4294967295,), 2147483647, 1e3)
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "0x" + "f" * 5000, "[" * 5000 + "]" * 5000])
+def test_values_beyond_all_measure_are_refused_in_few_words(tmp_path: Path, value: str) -> None:
+    message = fault("demo", f"train.epochs={value}")
+    assert "train.epochs: " in message and len(message) < 300
+    message = fault(recipe(tmp_path, f"[train]\nepochs = {value}\n"))
+    assert "mine.toml: " in message and len(message) < 300
+
+
+def test_a_name_that_no_file_can_have_is_no_recipe() -> None:
+    assert "neither a readable TOML file nor a built-in recipe" in fault("a\0b")

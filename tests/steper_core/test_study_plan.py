@@ -66,6 +66,20 @@ def test_a_grid_over_lists_has_readable_names(tmp_path: Path) -> None:
         (f"{TRAINED}student = 'b'\n[[variants]]\nname = 'b'\nstudent = 'a'\n", "is no variant that trains a student"),
         (f"{TRAINED}[[variants]]\nname = 'b'\nstudent = 'a'\nset = ['seed=1']\n", "takes settings as evaluate"),
         ("seeds = []\n[[variants]]\nname = 'a'\n", "seeds: "),
+        (f"seeds = [4294967296]\n{TRAINED}", "seeds.0: Input should be less than or equal to 4294967295"),
+        (f"seeds = [{'9' * 5000}]\n{TRAINED}", "limit (4300 digits)"),
+        (f"seeds = {'[' * 5000}{']' * 5000}\n{TRAINED}", "nested too deeply"),
+        ("variants = 5\n", "variants: "),
+        ("grid = [1, 2]\n", "grid: write a table"),
+        ("grid = 'x'\n", "grid: write a table"),
+        ("[grid]\n'train.method' = 'steper'\n", "grid.train.method: write a list of values"),
+        ("[grid]\n'train.epochs' = 3\n", "grid.train.epochs: write a list of values"),
+        ("[grid]\n'train.epochs' = []\n", "grid.train.epochs: write a list of values"),
+        ("[grid]\ntrain.method = ['steper']\n", 'grid.train: write a list of values, like "train.method" = ['),
+        ("[grid]\n'train.epochs' = [2020-01-01]\n", "grid.train.epochs: Object of type date"),
+        ("[grid]\nseed = [-1, 1]\n", "grid: seed=-1 and seed=1 would both be named '1'"),
+        ("[grid]\n'student.model' = ['a/b', 'a-b']\n", "would both be named 'a-b': drop one, or list them"),
+        ("[[variants]]\nname = '1'\n[grid]\nseed = [1]\n", "two variants are named '1'"),
     ],
 )
 def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, words: str) -> None:
@@ -81,6 +95,12 @@ def test_a_variant_may_evaluate_the_student_of_another(tmp_path: Path) -> None:
     study = load_study(written(tmp_path, text))
     own, borrowed = study.variants
     assert study.owner(own) == study.owner(borrowed) == own
+
+
+def test_a_recipe_that_no_file_can_be_named_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(f"name = 'm'\ntitle = 'M'\nrecipe = \"a\\u0000b\"\n{TRAINED}")
+    with pytest.raises(UserError, match="neither a readable TOML file nor a built-in recipe"):
+        load_study(str(tmp_path / "mine.toml"))
 
 
 def test_an_unknown_study_lists_the_builtin_ones() -> None:

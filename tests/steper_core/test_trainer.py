@@ -217,6 +217,35 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_model: Path, tmp_pat
     assert last[1].sigmas == pytest.approx(last[0].sigmas, abs=1e-5)
 
 
+def test_a_damaged_checkpoint_is_named_and_once_deleted_the_one_before_is_taken_up(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    config = settings(epochs=3, keep_checkpoints=9)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(done: int, _all: int) -> None:
+        if done == 3:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(tmp_path, tiny_model, "run", chains(6), config, on_progress=kill)
+    last = tmp_path / "run" / "checkpoints" / "checkpoint-2"
+    for name in ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "side.pt", "config.json"):
+        whole = (last / name).read_bytes()
+        (last / name).write_bytes(whole[:20])
+        with pytest.raises(UserError) as caught:
+            train(tmp_path, tiny_model, "run", chains(6), config)
+        assert str(caught.value) == f"{last / name} is damaged: it cannot be resumed from; delete {last}"
+        (last / name).write_bytes(whole)
+    # A state without a step is a checkpoint that was not finished.
+    (last / "trainer_state.json").write_text('{"global_step": null}')
+    resumed = train(tmp_path, tiny_model, "run", chains(6), config)
+    # Three steps before the kill; then on from checkpoint 1.
+    assert [point.step for point in resumed.train_points()] == [1, 2, 3, 2, 3]
+
+
 def test_no_chain_is_an_error(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no chain to train on"):
         train(tmp_path, tiny_model, "run", [], settings())
