@@ -32,6 +32,7 @@ from app.options import (
     recipe_options,
     runs_option,
     store,
+    unfinished_stored,
 )
 from app.settings import database_url
 from steper_core.errors import UserError
@@ -64,7 +65,8 @@ def demo(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: P
     """
     from app.demo import run_demo
 
-    run_demo(open_recipe(recipe, overrides, data), runs, database_url(runs), command_line(), Console())
+    with unfinished_stored(runs):
+        run_demo(open_recipe(recipe, overrides, data), runs, database_url(runs), command_line(), Console())
     if not no_app:
         _serve(runs, port)
 
@@ -100,7 +102,8 @@ def collect(
 
     step_labels = read_step_labels(labels) if labels else None
     place = open_place(recipe, overrides, data, runs)
-    store(work.collect(place, name, chains, step_labels).path, runs)
+    with unfinished_stored(runs):
+        store(work.collect(place, name, chains, step_labels).path, runs)
 
 
 @main.command()
@@ -125,7 +128,8 @@ def train(
     require_collect_run(taught)
     for seed in settings.seeds:
         own_name = name if len(settings.seeds) == 1 else f"{name}-s{seed}"
-        store(work.train(place, own_name, taught, settings, seed).path, runs)
+        with unfinished_stored(runs):
+            store(work.train(place, own_name, taught, settings, seed).path, runs)
 
 
 @main.command()
@@ -159,25 +163,26 @@ def evaluate(
     place = open_place(recipe, overrides, data, runs)
     own = place.recipe.student
     results = {}
-    if gold or not student:
-        model = ModelSection(backend="gold", model="gold") if gold else own
-        method = "gold" if gold else "base"
-        results[name] = work.evaluate(place, name, model, place.recipe.reasoning, method=method, seed=place.recipe.seed)
-    else:
-        trained = find_run(runs, student)
-        for step in _steps(trained, checkpoint):
-            model, reference = work.student_of(trained, own, step)
-            named = f"{name}-{reference.step}" if checkpoint == "all" else name
-            info = trained.info
-            results[named] = work.evaluate(
-                place,
-                named,
-                model,
-                place.recipe.reasoning,
-                method=info.method,
-                seed=info.seed,
-                checkpoint=reference,
-            )
+    with unfinished_stored(runs):
+        if gold or not student:
+            model = ModelSection(backend="gold", model="gold") if gold else own
+            method, seed = "gold" if gold else "base", place.recipe.seed
+            results[name] = work.evaluate(place, name, model, place.recipe.reasoning, method=method, seed=seed)
+        else:
+            trained = find_run(runs, student)
+            for step in _steps(trained, checkpoint):
+                model, reference = work.student_of(trained, own, step)
+                named = f"{name}-{reference.step}" if checkpoint == "all" else name
+                info = trained.info
+                results[named] = work.evaluate(
+                    place,
+                    named,
+                    model,
+                    place.recipe.reasoning,
+                    method=info.method,
+                    seed=info.seed,
+                    checkpoint=reference,
+                )
     for run in results.values():
         store(run.path, runs)
     place.console.results(

@@ -57,6 +57,8 @@ def compare(names: tuple[str, ...], score: str, everything: bool, runs: Path) ->
     names_shown = whole_scores(list(dict.fromkeys(whole)), everything=everything, focus=focus)
     comparison = compare_runs(chosen, present, scores, score=focus, names=names_shown)
     steps = step_scores(list(dict.fromkeys(of_steps)), everything=everything, focus=focus)
+    if not comparison.shared:
+        raise UserError(f"{', '.join(names)}: these runs have no question in common, so nothing can be compared")
     _print(console, comparison, score_table(chosen, present, scores, [name for name in steps if name in held]))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from app.console import Console
-from app.options import command_line, find_run, run_path, runs_option, store
+from app.options import command_line, find_run, run_path, runs_option, store, unfinished_stored
 from steper_core.errors import UserError
 
 _SEVERAL_VOTES_TEMPERATURE = 0.7
@@ -101,7 +101,8 @@ def judge(
     console = Console()
     if votes > 1 and temperature == 0:
         console.warn("at temperature 0 all votes are copies of one")
-    done = judge_run(order, console, lambda question: yes or click.confirm(question))
+    with unfinished_stored(runs):
+        done = judge_run(order, console, lambda question: yes or click.confirm(question))
     if done is None:
         console.say("nothing was called")
         return

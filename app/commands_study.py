@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from app.console import Console
-from app.options import command_line, data_overrides, runs_option, store
+from app.options import command_line, data_overrides, runs_option, store, unfinished_stored
 from app.settings import database_url
 
 
@@ -61,8 +61,9 @@ def study(
             own = ["--only", cell.variant.name, *(["--seed", str(cell.seed)] if cell.variant.train else [])]
             console.say(shlex.join(["steper", "study", name, *own, *shared, "--runs", str(runs)]))
         return
-    for _cell, _run in run_cells(cells, runs, command_line(), console, lambda run: store(run.path, runs)):
-        pass
+    with unfinished_stored(runs):
+        for _cell, _run in run_cells(cells, runs, command_line(), console, lambda run: store(run.path, runs)):
+            pass
     engine = open_database(database_url(runs))
     rows = studies_of(list_runs(engine))[plan.name]
     ids = tuple(row.id for row in rows)

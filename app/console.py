@@ -44,20 +44,17 @@ class Console:
         columns = (
             bars.TextColumn("{task.description}", markup=False),
             bars.BarColumn(),
-            bars.TextColumn(f"{{task.completed:.0f}}/{{task.total:.0f}} {unit}"),
+            bars.MofNCompleteColumn(),
+            bars.TextColumn(unit),
             bars.TimeElapsedColumn(),
-            bars.TextColumn("left"),
+            bars.TextColumn("so far,"),
             bars.TimeRemainingColumn(),
+            bars.TextColumn("left"),
         )
         with bars.Progress(*columns, console=self._rich) as shown:
-            task = shown.add_task(plain(label), total=1, start=False)
-            started = False
+            task = shown.add_task(plain(label), total=None)
 
             def advance(done: int, total: int) -> None:
-                nonlocal started
-                if not started:
-                    shown.start_task(task)
-                    started = True
                 shown.update(task, completed=done, total=total)
 
             yield advance

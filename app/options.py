@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -129,6 +130,22 @@ def store(run: Path, runs: Path) -> None:
 
     if rank() == 0:
         ingest(open_database(database_url(runs)), run)
+
+
+@contextmanager
+def unfinished_stored(runs: Path) -> Iterator[None]:
+    """What fails or is stopped in the block is in the database too, for the pages to say so."""
+    from db import ingest_all, open_database
+    from steper_core.ranks import rank
+
+    try:
+        yield
+    except BaseException:
+        # The first error is the one to tell.
+        with suppress(Exception):
+            if rank() == 0:
+                ingest_all(open_database(database_url(runs)), runs)
+        raise
 
 
 def command_line() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from app.costs import costs_of, energy_recorded
 from app.options import run_path
 from app.scoring import score_run
 from app.step_filter import StepFilter, with_labels
+from app.stopping import asked_to_stop
 from evaluators.answers import score_answer
 from evaluators.steps import score_steps
 from steper_core.chain_import import read_chains
@@ -21,7 +23,7 @@ from steper_core.config import CollectSection, ModelSection, ReasoningSection, R
 from steper_core.datasets import without_overlap
 from steper_core.errors import UserError
 from steper_core.material import Material
-from steper_core.ranks import rank, shared_run
+from steper_core.ranks import rank, shared_run, world_size
 from steper_core.records import Chain, Passage, Question
 from steper_core.retrieval import IndexSettings, Retriever, corpus_digest, open_retriever
 from steper_core.rundir import CheckpointRef, Rejection, RunDir, RunKind, RunStatus, StudyRef, open_run
@@ -144,7 +146,12 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
     )
     with shared_run(opener, path, cpu=pick_device(recipe.student.device).type == "cpu") as run:
         if run.info.status is not RunStatus.FINISHED:
-            with place.console.progress(f"train {settings.method}", "steps") as advance, energy_recorded(run):
+            stopping = asked_to_stop(place.console) if world_size() == 1 else nullcontext(lambda: False)
+            with (
+                place.console.progress(f"train {settings.method}", "steps") as advance,
+                energy_recorded(run),
+                stopping as stop,
+            ):
                 outcome = train_on_chains(
                     Models(
                         resolve_model(recipe.student.model), recipe.student.model, followed_teacher(recipe, settings)
@@ -157,6 +164,7 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
                     run=run,
                     device=recipe.student.device,
                     on_progress=advance,
+                    stop=stop,
                 )
             run.update(facts={**run.info.facts, **outcome.facts}, counts=outcome.counts)
         if rank() == 0:

@@ -10,13 +10,14 @@ agreement says little where nearly all labels are equal, so the chance-corrected
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
-from evaluators.agreement import Labels, Ratings, Unit
+from evaluators.agreement import Labels, Ratings, Unit, krippendorff_alpha
 from evaluators.significance import ALPHA, resampled_means
 
 MARGIN = 0.05
@@ -52,7 +53,8 @@ def replacement(
     """Compare a machine's labels with those of people. Equal seed, equal result.
 
     "good enough" if even the lower bound of the difference is above -margin, "not good enough" if even the upper one is
-    below it, else it cannot be told from so many questions.
+    below it, else it cannot be told from so many questions. People whose alpha on these units is not above chance are
+    no measure for a machine: then nothing can be told.
     """
     by_unit: defaultdict[Unit, list[float]] = defaultdict(list)
     for labels in people.values():
@@ -74,9 +76,9 @@ def replacement(
         return Replacement("cannot be told", mine, theirs, mine - theirs, None, None, len(shared), 1, "one question")
     drawn = resampled_means(sums, seed, resamples)
     low, high = np.percentile((drawn[:, 0] - drawn[:, 1]) / drawn[:, 2], [100 * ALPHA / 2, 100 * (1 - ALPHA / 2)])
-    few = len(questions) < _FEWEST_QUESTIONS
+    reason = _why_not(people, shared, len(questions), seed, resamples)
     return Replacement(
-        outcome="cannot be told" if few else _outcome(float(low), float(high), margin),
+        outcome="cannot be told" if reason else _outcome(float(low), float(high), margin),
         machine=mine,
         people=theirs,
         difference=mine - theirs,
@@ -84,7 +86,7 @@ def replacement(
         high=max(float(high), mine - theirs),
         units=len(shared),
         questions=len(questions),
-        reason=f"fewer than {_FEWEST_QUESTIONS} questions" if few else None,
+        reason=reason,
     )
 
 
@@ -104,6 +106,17 @@ def sentence(found: Replacement, machine: str, about: str, *, margin: float = MA
         return f"On {about} {machine} cannot stand in for labels: {figures}."
     why = f"{found.reason}" if found.reason else f"the interval reaches below and above -{100 * margin:.0f} points"
     return f"On {about} it cannot be told whether {machine} can stand in for labels ({why}): {figures}."
+
+
+def _why_not(people: Ratings, shared: Sequence[Unit], questions: int, seed: int, resamples: int) -> str | None:
+    """What keeps a comparison from telling anything."""
+    if questions < _FEWEST_QUESTIONS:
+        return f"fewer than {_FEWEST_QUESTIONS} questions"
+    kept = set(shared)
+    among = {person: {unit: label for unit, label in own.items() if unit in kept} for person, own in people.items()}
+    alpha = krippendorff_alpha(among, seed=seed, resamples=resamples)
+    by_chance = alpha.value is not None and (alpha.value <= 0 or (alpha.low is not None and alpha.low <= 0))
+    return "people agree with each other no better than chance" if by_chance else None
 
 
 def _outcome(low: float, high: float, margin: float) -> Outcome:

@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from steper_core.errors import UserError
 from steper_core.worlds import WorldConfig
@@ -89,6 +89,17 @@ class ModelSection(Section):
     active_parameters: int | None = Field(
         None, ge=1, le=10**18, description="the same for a mixture of experts: those of a token"
     )
+
+    @field_validator("base_url")
+    @classmethod
+    def _holds_no_secret(cls, url: str | None) -> str | None:
+        # Settings are stored with every run.
+        if url is not None and ("@" in url or "?" in url):
+            raise ValueError(
+                "an address with a password or a query would be stored with the run: "
+                "set OPENAI_BASE_URL (and OPENAI_API_KEY) in the environment instead"
+            )
+        return url
 
 
 class CollectSection(Section):
@@ -291,6 +302,8 @@ def _explain(error: ValidationError) -> str:
     field = ".".join(path)
     if fault["type"] != "extra_forbidden":
         words = fault["msg"].removeprefix("Value error, ")
+        if path[-1:] == ["base_url"]:
+            return f"{field}: {words}"
         return f"{field}: {words} (got {_shown(fault['input'])})" if field else words
     keys = list(_keys(Recipe))
     elsewhere = [key for key in keys if key.endswith(f".{path[-1]}")]

@@ -32,6 +32,9 @@ class FollowedRun(RunDir):
     def append_train_point(self, point: Any) -> None:
         """Nothing."""
 
+    def cut_train_points(self, step: int) -> None:
+        """Nothing."""
+
 
 @contextmanager
 def shared_run(opener: AbstractContextManager[RunDir], path: Path, *, cpu: bool) -> Iterator[RunDir]:

@@ -198,6 +198,14 @@ class RunDir:
         """Append one logged training step."""
         jsonl.append(self.path / "train.jsonl", [point])
 
+    def cut_train_points(self, step: int) -> None:
+        """Drop what was logged after a training step: an attempt that was stopped got further than what it saved."""
+        points = list(self.train_points())
+        kept = [point for point in points if point.step <= step]
+        if len(kept) < len(points):
+            lines = "".join(f"{point.model_dump_json()}\n" for point in kept)
+            _write_atomically(self.path / "train.jsonl", lines)
+
     def append_passages(self, passages: Iterable[Passage]) -> None:
         """Append the passages that the run does not hold yet."""
         if self._known_passages is None:

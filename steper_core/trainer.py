@@ -65,6 +65,7 @@ class StepTrainer(Trainer):
         forward_tokens: int,
         run: RunDir,
         on_progress: OnProgress,
+        stop: Callable[[], bool] = lambda: False,
         **trainer_options: Any,
     ) -> None:
         super().__init__(**trainer_options)
@@ -77,7 +78,7 @@ class StepTrainer(Trainer):
         self.meter = self._new_meter()
         self.loss_is_scaled_for_ga = True
         self.remove_callback(PrinterCallback)
-        self.add_callback(_AfterStep(self, run, on_progress))
+        self.add_callback(_AfterStep(self, run, on_progress, stop))
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
@@ -205,10 +206,11 @@ class StepTrainer(Trainer):
 
 
 class _AfterStep(TrainerCallback):
-    """After each optimizer step: bound sigma, log a point, refuse a loss that is no number."""
+    """After each optimizer step: bound sigma, log a point, refuse a loss that is no number, stop if asked to."""
 
-    def __init__(self, trainer: StepTrainer, run: RunDir, on_progress: OnProgress) -> None:
+    def __init__(self, trainer: StepTrainer, run: RunDir, on_progress: OnProgress, stop: Callable[[], bool]) -> None:
         self._trainer = trainer
+        self._stop = stop
         self._run = run
         self._on_progress = on_progress
         self._rate = 0.0
@@ -236,6 +238,13 @@ class _AfterStep(TrainerCallback):
         if args.report_to:
             trainer.log(_tracked(point))
         self._on_progress(state.global_step, state.max_steps)
+        if self._stop():
+            control.should_save = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """What was asked to stop stops once the step is saved; after the last step there is nothing to stop."""
+        if self._stop() and state.global_step < state.max_steps:
+            raise KeyboardInterrupt
 
 
 def require_finite(losses: Tensor, step: int, batch: str) -> None:

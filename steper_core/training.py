@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from importlib import util
 from pathlib import Path
@@ -69,6 +69,7 @@ def train_on_chains(
     run: RunDir,
     device: str = "auto",
     on_progress: OnProgress = lambda _done, _all: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> TrainingOutcome:
     """Train on the kept chains of a collect run, measuring on those of the held-out question ids.
 
@@ -96,6 +97,7 @@ def train_on_chains(
         run=run,
         device=device,
         on_progress=on_progress,
+        stop=stop,
     )
     return TrainingOutcome(facts, counts)
 
@@ -149,8 +151,12 @@ def train_student(
     run: RunDir,
     device: str = "auto",
     on_progress: OnProgress = lambda _done, _all: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, float]:
     """Train a copy of the base model in a run's folder, resuming from its last whole checkpoint.
+
+    Once `stop` says so, the step in hand is saved and a KeyboardInterrupt raised. Not for several ranks, which would
+    have to stop at the same step.
 
     Returns:
         Measurements: best_step, steps, training_seconds, tokens_per_second, disk_bytes, peak_memory_bytes (CUDA).
@@ -186,6 +192,7 @@ def train_student(
     if resume is not None:
         require_resumable(resume)
         side.load(resume)
+    run.cut_train_points(recorded_step(resume) or 0 if resume is not None else 0)
     trainer = StepTrainer(
         tasks=plan_of(settings).tasks,
         objective=objective,
@@ -194,6 +201,7 @@ def train_student(
         forward_tokens=settings.forward_tokens,
         run=run,
         on_progress=on_progress,
+        stop=stop,
         model=student,
         args=arguments,
         train_dataset=list(training),

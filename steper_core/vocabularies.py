@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from steper_core.checkpoints import load_tokenizer
 from steper_core.digests import digest_of
 from steper_core.errors import UserError
 
@@ -36,7 +36,4 @@ def vocabulary_digest(model: Path) -> str:
 
 
 def _tokens(model: Path) -> dict[str, int]:
-    from transformers import AutoTokenizer
-
-    tokenizer: Any = AutoTokenizer.from_pretrained(model)
-    return dict(tokenizer.get_vocab())
+    return dict(load_tokenizer(model).get_vocab())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 
 import pytest
@@ -10,6 +11,9 @@ from rich.console import Console as RichConsole
 
 from app.console import Console
 from app.options import command_line
+from app.stopping import asked_to_stop
+
+BEFORE = signal.getsignal(signal.SIGTERM)
 
 
 def test_nothing_that_is_printed_acts_on_the_terminal() -> None:
@@ -41,3 +45,14 @@ def test_a_command_is_recorded_without_the_secrets_of_its_addresses(
     monkeypatch.setattr(sys, "argv", ["steper", "judge", argument])
     shown = f"'{kept}'" if "?" in kept else kept
     assert command_line() == f"steper judge {shown}"
+
+
+def test_the_first_signal_asks_and_the_second_one_acts() -> None:
+    out = io.StringIO()
+    with asked_to_stop(Console(RichConsole(file=out, width=120))) as asked:
+        assert not asked()
+        signal.raise_signal(signal.SIGTERM)
+        assert asked() and "stopping" in out.getvalue()
+        # What stood before stands again: it may be to ignore Ctrl-C, as in the background.
+        assert signal.getsignal(signal.SIGTERM) is BEFORE
+    assert signal.getsignal(signal.SIGTERM) is BEFORE

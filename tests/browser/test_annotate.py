@@ -150,7 +150,7 @@ def test_a_key_shows_at_once_and_tags_comments_undo_and_back_work(
     press("Enter")
     # Step 2 has no rating: the way on leads back to it.
     expect(page.get_by_text("Step 2 of 3")).to_be_visible()
-    expect(page.locator(".root > [aria-live]")).to_have_text("step 2 has no rating yet")
+    expect(page.locator(".middle > [aria-live]")).to_have_text("step 2 has no rating yet")
     press("k")
     expect(page.get_by_text("Step 1 of 3")).to_be_visible()
     expect(page.get_by_label("Comment on step 1")).to_have_value("3 is not the year, j k u")

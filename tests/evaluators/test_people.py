@@ -106,6 +106,14 @@ def test_a_judge_at_chance_is_not_and_a_few_questions_tell_nothing() -> None:
     assert (one.outcome, one.low, one.reason) == ("cannot be told", None, "one question")
 
 
+def test_people_who_agree_by_chance_are_no_measure_for_a_judge() -> None:
+    # Of each four questions the two agree on two, one of each label: as often as two coins would.
+    coin = [1.0, 1.0, 0.0, 0.0] * 10
+    found = replacement({"ann": units(ANN), "bob": units(coin)}, units(ANN))
+    assert found.people == pytest.approx(0.5) and found.machine == pytest.approx(0.75)
+    assert (found.outcome, found.reason) == ("cannot be told", "people agree with each other no better than chance")
+
+
 @pytest.mark.parametrize(
     ("people", "machine", "reason"),
     [

@@ -217,3 +217,10 @@ def test_values_beyond_all_measure_are_refused_in_few_words(tmp_path: Path, valu
 
 def test_a_name_that_no_file_can_have_is_no_recipe() -> None:
     assert "neither a readable TOML file nor a built-in recipe" in fault("a\0b")
+
+
+@pytest.mark.parametrize("url", ["http://me:hunter2@host/v1", "http://host/v1?key=hunter2"])
+def test_an_address_with_a_secret_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(UserError, match="OPENAI_BASE_URL") as caught:
+        load_recipe("demo", [f"teacher.base_url={url}"])
+    assert "hunter2" not in str(caught.value)

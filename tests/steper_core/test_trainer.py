@@ -241,9 +241,11 @@ def test_a_damaged_checkpoint_is_named_and_once_deleted_the_one_before_is_taken_
         (last / name).write_bytes(whole)
     # A state without a step is a checkpoint that was not finished.
     (last / "trainer_state.json").write_text('{"global_step": null}')
-    resumed = train(tmp_path, tiny_model, "run", chains(6), config)
-    # Three steps before the kill; then on from checkpoint 1.
-    assert [point.step for point in resumed.train_points()] == [1, 2, 3, 2, 3]
+    done: list[int] = []
+    resumed = train(tmp_path, tiny_model, "run", chains(6), config, on_progress=lambda step, _all: done.append(step))
+    # Three steps before the kill; then on from checkpoint 1, whose later points are logged anew.
+    assert done == [2, 3]
+    assert [point.step for point in resumed.train_points()] == [1, 2, 3]
 
 
 def test_no_chain_is_an_error(tiny_model: Path, tmp_path: Path) -> None:
@@ -336,3 +338,51 @@ def test_a_full_disk_leaves_earlier_checkpoints_whole(tiny_model: Path, tmp_path
     assert {point.step for point in resumed.train_points()} == {1, 2, 3, 4}
     whole = train(tmp_path, tiny_model, "whole", chains(4), config)
     assert same(weights(whole, 4), weights(resumed, 4), 1e-4)
+
+
+def test_a_training_that_is_asked_to_stop_saves_its_step_and_goes_on_from_there(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    config = settings(weighting="learned", epochs=4, batch_chains=2, keep_checkpoints=1)
+    data = chains(6)
+    whole = train(tmp_path, tiny_model, "whole", data, config)
+    done: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            tmp_path,
+            tiny_model,
+            "cut",
+            data,
+            config,
+            on_progress=lambda step, _all: done.append(step),
+            stop=lambda: len(done) == 5,
+        )
+    cut = RunDir(tmp_path / "cut")
+    assert cut.info.status == "interrupted" and done == [1, 2, 3, 4, 5]
+    assert (cut.path / "checkpoints" / "checkpoint-5" / "trainer_state.json").exists()
+    resumed = train(
+        tmp_path, tiny_model, "cut", data, config, on_progress=lambda step, _all: done.append(step), stop=lambda: False
+    )
+    assert done == list(range(1, 13))
+    assert same(weights(whole, 12), weights(resumed, 12), 1e-4)
+
+
+def test_what_a_stopped_attempt_logged_beyond_its_checkpoint_is_dropped(tiny_model: Path, tmp_path: Path) -> None:
+    class KilledError(Exception):
+        pass
+
+    def kill(done: int, _all: int) -> None:
+        if done == 2:
+            raise KilledError
+
+    config = settings(epochs=1, batch_chains=2)
+    with pytest.raises(KilledError):
+        train(tmp_path, tiny_model, "run", chains(6), config, on_progress=kill)
+    assert [point.step for point in RunDir(tmp_path / "run").train_points()] == [1, 2]
+    seen: list[int] = []
+
+    def look(_done: int, _all: int) -> None:
+        seen.append(len(list(RunDir(tmp_path / "run").train_points())))
+
+    train(tmp_path, tiny_model, "run", chains(6), config, on_progress=look)
+    assert seen == [1, 2, 3]

@@ -483,14 +483,13 @@ const frame = (parent) => {
   const part = (name, tag = "div", props = {}) => (nodes[name] = h(tag, { class: name, ...props }));
   nodes.root = draw(
     parent,
-    part("live", "div", { class: "sr", "aria-live": "polite" }),
     h("div", { class: "bar" }, part("question", "h2"), part("status")),
     part("remarks"),
     h(
       "div",
       { class: "work" },
       part("evidence", "section", { tabindex: "0", "aria-label": "Evidence" }),
-      h("section", { class: "middle", "aria-label": "Label" }, part("sofar", "ol", { tabindex: "0", "aria-label": "Chain so far" }), part("now"), part("controls"), part("comment")),
+      h("section", { class: "middle", "aria-label": "Label" }, part("sofar", "ol", { tabindex: "0", "aria-label": "Chain so far" }), part("now"), part("controls"), part("live", "div", { "aria-live": "polite" }), part("comment")),
       part("side", "section", { "aria-label": "Progress" }),
     ),
     part("help", "div", { role: "dialog", "aria-label": "Help", hidden: true }),
