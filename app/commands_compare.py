@@ -96,7 +96,7 @@ def _print(console: Console, comparison: Comparison, steps: Table) -> None:
     names = [run.name for run in comparison.runs]
     title = (
         f"{comparison.shared:,} questions; 95 % intervals, n scored and +n– unscored; "
-        f"below each figure its difference from {names[0]}, * after Holm's correction"
+        f"below each figure its difference from {names[0]}, * after Holm's correction over the table"
     )
     _print_table(console, f"scores on {title}", "score", names, comparison.matrix, None)
     _print_table(console, "scores of steps, by ability", "score", names, steps, None)

@@ -40,7 +40,7 @@ MAX_TRAINED = 4
 
 RIGHT, WRONG, UNSCORED, GOLD, FLAG = "✓", "✗", "–", "★", "⚑"
 
-KINDS: dict[str, str] = {"evaluate": "Evaluation", "train": "Training", "collect": "Collection"}
+KINDS: dict[str, str] = {"evaluate": "Evaluation", "train": "Training", "collect": "Collection", "judge": "Judging"}
 """Kinds of runs as the pages name them, in the order they are listed."""
 
 STOP_REASONS: dict[str, str] = {

@@ -392,9 +392,15 @@ def _hold(run: RunDir) -> Iterator[RunDir]:
     except BaseException as error:
         # Where the disk is full this cannot be written either: the first error is the one to tell.
         with suppress(OSError):
-            ended(status=RunStatus.FAILED, error=f"{type(error).__name__}: {error}".splitlines()[0])
+            ended(status=RunStatus.FAILED, error=_why(error))
         raise
     ended(status=RunStatus.FINISHED)
+
+
+def _why(error: BaseException) -> str:
+    """One line of why a run failed; what is meant for the user needs no name of a class."""
+    told = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return next(iter(told.splitlines()), "")
 
 
 def _check_same(run: RunDir, digest: str, config: dict[str, Any]) -> None:

@@ -77,8 +77,10 @@ def _kinds(rows: Sequence[RunRow]) -> list[str]:
 
 
 def _section(kind: str, rows: list[RunRow], tokens: Mapping[int, str], state: RunsState) -> dict[str, Any]:
-    cells = {"evaluate": _evaluation_cells, "train": _training_cells}.get(kind, _collection_cells)
-    columns = {"evaluate": _EVALUATION, "train": _TRAINING}.get(kind, _COLLECTION)
+    cells = {"evaluate": _evaluation_cells, "train": _training_cells, "judge": _judging_cells}.get(
+        kind, _collection_cells
+    )
+    columns = {"evaluate": _EVALUATION, "train": _TRAINING, "judge": _JUDGING}.get(kind, _COLLECTION)
     groups = seed_groups(rows)
     lines = []
     for position, run in enumerate(rows):
@@ -183,6 +185,19 @@ def _collection_cells(run: RunRow, token: str) -> list[dict[str, Any]]:
     ]
 
 
+def _judging_cells(run: RunRow, token: str) -> list[dict[str, Any]]:
+    rubric = run.config.get("rubric")
+    named = str(rubric.get("name", "")) if isinstance(rubric, dict) else ""
+    return [
+        _cell(named),
+        _cell(run.dataset),
+        _cell(duration(run.seconds)),
+        _cell(number(run.counts.get("chains"))),
+        _cell(number(run.counts.get("votes"))),
+        _cell(number(run.facts.get("prompt_tokens"))),
+    ]
+
+
 def _score(run: RunRow, name: str) -> dict[str, Any]:
     figure = run.figures.get(name)
     return _cell(percent(figure.mean), interval(figure.low, figure.high)) if figure else _cell(MISSING)
@@ -232,6 +247,15 @@ _EVALUATION = (
     _DOOR,
 )
 _TRAINING = (_RUN, *_SYSTEM, _TIME, _column("tokens_per_second", "Tokens/s"), _DOOR)
+_JUDGING = (
+    _RUN,
+    _column("rubric", "Rubric", sort="", right=False),
+    _SYSTEM[1],
+    _TIME,
+    _column("chains", "Chains", sort=""),
+    _column("votes", "Votes", sort=""),
+    _column("prompt_tokens", "Prompt tokens", sort="", wide=True),
+)
 _COLLECTION = (_RUN, *_SYSTEM, _TIME, _column("kept", "Kept"), _column("rejected", "Rejected"), _DOOR)
 
 

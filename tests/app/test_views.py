@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.charts import normalised_sigmas, thinned, training_figure
+from app.formats import duration, number
 from app.state import RunsState, run_tokens
 from app.views.chain import chain_data, reached_at
 from app.views.run_details import details
@@ -39,6 +40,32 @@ def test_evaluations_come_first_and_methods_in_the_order_of_comparison(make_run:
         make_run(5, kind="collect"),
     ]
     assert [run.id for run in listed(rows, "")] == [3, 4, 2, 1, 5]
+
+
+def test_judge_runs_are_listed_by_what_they_asked_and_how_much(make_run: MakeRun) -> None:
+    run = make_run(
+        1,
+        kind="judge",
+        config={"rubric": {"name": "abilities", "version": "1"}},
+        counts={"chains": 5, "votes": 14},
+        facts={"prompt_tokens": 1400.0},
+        seconds=12.0,
+    )
+    bare = make_run(2, kind="judge", config={"rubric": "odd"}, counts={}, facts={})
+    data = table_data(run_tokens([run, bare]), [run, bare], RunsState())
+    (section,) = data["sections"]
+    assert section["title"] == "Judging"
+    assert [column["label"] for column in section["columns"]][1:] == [
+        "Rubric",
+        "Data",
+        "Took",
+        "Chains",
+        "Votes",
+        "Prompt tokens",
+    ]
+    first, second = section["rows"]
+    assert [cell["main"] for cell in first["cells"]][2:] == [duration(12.0), "5", "14", number(1400)]
+    assert first["cells"][0]["main"] == "abilities" and second["cells"][0]["main"] == ""
 
 
 def test_sorting_puts_missing_values_last_in_both_directions(make_run: MakeRun) -> None:

@@ -148,7 +148,7 @@ export default ({ data, parentElement, setTriggerValue }) => {
         { class: "foot grey" },
         data.foot.filter(Boolean).map((line) => text(line, "", "div")),
         marks &&
-          h("div", {}, "▲ better and ▼ worse than A (◆ different) after Holm's correction; grey is not shown to differ"),
+          h("div", {}, "▲ better and ▼ worse than A (◆ different) after Holm's correction over this table; grey is not shown to differ"),
       ),
     );
   paint();
