@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.charts import normalised_sigmas, thinned, training_figure
-from app.formats import duration, number
+from app.formats import duration
 from app.state import RunsState, run_tokens
 from app.views.chain import chain_data, reached_at
 from app.views.run_details import details
@@ -64,7 +64,7 @@ def test_judge_runs_are_listed_by_what_they_asked_and_how_much(make_run: MakeRun
         "Prompt tokens",
     ]
     first, second = section["rows"]
-    assert [cell["main"] for cell in first["cells"]][2:] == [duration(12.0), "5", "14", number(1400)]
+    assert [cell["main"] for cell in first["cells"]][2:] == [duration(12.0), "5", "14", "1 400"]
     assert first["cells"][0]["main"] == "abilities" and second["cells"][0]["main"] == ""
 
 
