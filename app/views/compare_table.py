@@ -16,6 +16,7 @@ from db.queries import RunRow
 from evaluators.meanings import meaning_of
 from evaluators.significance import ALPHA, PairedResult
 from evaluators.verdict import Unit, format_p
+from steper_core.rundir import Figure
 
 BETTER, WORSE, OTHER = "▲", "▼", "◆"
 """Marks of a difference that holds: for the better, for the worse, and where neither direction is."""
@@ -127,7 +128,7 @@ def _cell(cell: Cell | None, unit: Unit, higher_is_better: bool | None, link: di
     figure = cell.figure
     return {
         "main": amount(figure.mean, unit),
-        "side": bounds(figure.low, figure.high, unit),
+        "side": " ".join(filter(None, [bounds(figure.low, figure.high, unit), _few(figure)])),
         "link": link,
         "title": _counted(cell),
         "difference": _difference(cell, unit, higher_is_better),
@@ -160,6 +161,11 @@ def _mark(difference: float, higher_is_better: bool | None) -> tuple[str, str]:
 
 def _said(mark: str) -> str:
     return {BETTER: "better", WORSE: "worse"}.get(mark, "different")
+
+
+def _few(figure: Figure) -> str:
+    """Over how many questions a figure goes, where that is not all of them."""
+    return f"n\u00a0=\u00a0{figure.n:,}" if figure.unscored else ""
 
 
 def _counted(cell: Cell) -> str:
