@@ -93,7 +93,7 @@ def test_a_project_is_found_by_its_name_with_what_it_holds(engine: sa.Engine, or
     assert (project.rubric, project.sample) == ({"name": "steps"}, {"sample": "random"})
     assert list_projects(engine) == (project,)
     assert get_project(engine, "another") is None
-    assert get_project(engine, " a \0 project\n") == project
+    assert get_project(engine, "a  project\n") == project
 
 
 @pytest.mark.parametrize(
