@@ -22,6 +22,7 @@ from steper_core.checkpoints import (
     load_tokenizer,
     recorded_step,
     require_resumable,
+    training_step_of,
 )
 from steper_core.config import TrainSection
 from steper_core.devices import peak_memory_bytes, pick_device, pick_dtype
@@ -192,7 +193,7 @@ def train_student(
     if resume is not None:
         require_resumable(resume)
         side.load(resume)
-    run.cut_train_points(recorded_step(resume) or 0 if resume is not None else 0)
+    run.cut_train_points(training_step_of(resume) if resume is not None else 0)
     trainer = StepTrainer(
         tasks=plan_of(settings).tasks,
         objective=objective,
