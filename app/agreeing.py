@@ -16,7 +16,7 @@ from db.annotation_views import TAGS, LabelRow
 from db.queries_annotations import labels, list_projects
 from db.queries_people import ItemScore, ItemVote, item_abilities, item_scores, item_votes
 from db.queries_texts import Database
-from evaluators.agreement import AgreementReport, Labels, Level, PairAgreement, Unit, agree
+from evaluators.agreement import AgreementReport, Labels, Level, PairAgreement, Unit, agree, agree_pair
 from evaluators.label_rubric import LabelRubric, LabelVerdict, parse_label_rubric
 from evaluators.people import GivenLabel, place_in, ratings_of, resolve, unit_of
 from evaluators.replacement import Replacement, replacement, sentence
@@ -235,9 +235,8 @@ def _machine(
     against, replaced, said = {}, {}, []
     for group in groups:
         own = _of(labels, group)
-        (against[group],) = agree(
-            {RESOLVED: _of(resolved, group), name: own}, level=level, resamples=RESAMPLES
-        ).overall.pairs
+        sides = {RESOLVED: _of(resolved, group), name: own}
+        against[group] = agree_pair(RESOLVED, name, sides, level=level, resamples=RESAMPLES)
         replaced[group] = replacement(
             {person: _of(each, group) for person, each in people.items()}, own, resamples=RESAMPLES
         )

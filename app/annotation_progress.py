@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.console import Console
+from app.formats import coefficient
 from app.plain import one_line
 from db.annotation_views import ItemRow, LabelRow, ProgressRow, ProjectRow
+from db.queries import list_runs
 from db.queries_annotations import item_rows, labels, progress
 from db.queries_texts import Database
-from evaluators.agreement import Agreement, krippendorff_alpha, raw_agreement
+from evaluators.agreement import krippendorff_alpha, raw_agreement
 from evaluators.label_rubric import LabelRubric, parse_label_rubric
 from evaluators.people import GivenLabel, Share, control_accuracy, disagreements, ratings_of
 
@@ -77,6 +79,7 @@ def print_disagreements(console: Console, engine: Database, project: ProjectRow,
     rubric = parse_label_rubric(project.rubric)
     rows = labels(engine, project.id)
     chains = {row.item_id: (row.question_key, row.run_uid) for row in rows}
+    names = {run.uid: run.name for run in list_runs(engine)}
     found = disagreements(given_labels(rows, rubric))
     if not found:
         console.say("people differ nowhere so far")
@@ -87,7 +90,8 @@ def print_disagreements(console: Console, engine: Database, project: ProjectRow,
         question, run = chains[each.item]
         place = f"step {each.number}" if each.number else "chain"
         settled = "–" if each.adjudicated is None else f"{each.adjudicated:g}"
-        cells.append([one_line(question, 40), run[:8], place, each.field, said, settled])
+        name = one_line(names.get(run, run), 40)
+        cells.append([one_line(question, 40), name, place, each.field, said, settled])
     console.table(
         f"places where people differ: {len(found)}",
         ["question", "run", "place", "verdict", "said", "adjudicated"],
@@ -136,18 +140,10 @@ def _print_agreement(console: Console, rubric: LabelRubric, given: Sequence[Give
         if len(ratings) > 1:
             raw = raw_agreement(ratings)
             alpha = krippendorff_alpha(ratings, rubric.level(verdict.name))
-            rows.append([verdict.name, _shown(raw), _shown(alpha), str(raw.units)])
+            rows.append([verdict.name, coefficient(raw), coefficient(alpha), str(raw.units)])
     if rows:
         console.table(
             "agreement so far, with 95 % intervals over questions",
             ["verdict", "raw", "Krippendorff's alpha", "labelled by two or more"],
             rows,
         )
-
-
-def _shown(value: Agreement) -> str:
-    if value.value is None:
-        return f"– ({value.reason})"
-    if value.low is None or value.high is None:
-        return f"{value.value:.2f}"
-    return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"

@@ -83,6 +83,7 @@ def _draw_run(
             index,
             "markers",
             marker={"color": TASK_COLOURS[task], "symbol": _HELD_OUT[index], "size": 10, "line": {"width": 2}},
+            cliponaxis=False,
             name=f"{short}, held out",
             legendgroup=task,
             showlegend=shown.get(task) == index,
@@ -153,7 +154,7 @@ def lay_out(figure: go.Figure, titles: list[str], ink: str, line: str) -> None:
     )
     for row, title in enumerate(titles, start=1):
         figure.update_yaxes(
-            row=row, col=1, automargin=True, rangemode="tozero" if title != "Learning rate" else "normal"
+            row=row, col=1, automargin=True, rangemode="normal" if title == "Normalised sigma" else "tozero"
         )
         axis = figure.layout[f"yaxis{row if row > 1 else ''}"]
         figure.add_annotation(
@@ -170,7 +171,7 @@ def lay_out(figure: go.Figure, titles: list[str], ink: str, line: str) -> None:
         if title == "Normalised sigma":
             figure.update_yaxes(row=row, col=1, tickformat=".0%")
         if title == "Learning rate":
-            figure.update_yaxes(row=row, col=1, exponentformat="e", rangemode="tozero")
+            figure.update_yaxes(row=row, col=1, exponentformat="e")
     for axes in (figure.update_xaxes, figure.update_yaxes):
         axes(tickfont={"color": ink, "size": 12}, gridcolor=line, zeroline=False)
     figure.update_xaxes(title={"text": "optimizer step", "font": {"color": ink}}, row=len(titles), col=1)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.console import Console
+from app.formats import coefficient
 from app.options import find_run, runs_option
 from app.settings import database_url
 from steper_core.errors import UserError
@@ -52,7 +53,7 @@ def agreement(names: tuple[str, ...], project: str | None, runs: Path) -> None:
 
 
 def _print_project(console: Console, name: str, runs: Path) -> None:
-    from app.agreeing import findings, gather, subjects
+    from app.agreeing import TAG, findings, gather, subjects
     from app.annotation_projects import found_project
     from app.plain import plain
     from db import open_database
@@ -62,8 +63,12 @@ def _print_project(console: Console, name: str, runs: Path) -> None:
     if not project.submitted:
         raise UserError(f"nobody has submitted an item of {name!r} yet: agreement begins with the first ones")
     material = gather(engine, project.id)
+    unused = []
     for subject, title in subjects(material.rubric).items():
         found = findings(material, subject)
+        if subject.startswith(TAG) and not any(given for labels in found.ratings.values() for given in labels.values()):
+            unused.append(title)
+            continue
         rows = [["all people", *_measures(found.people.overall.raw, found.people.overall.alpha, None)]]
         rows += [
             [f"  {ability}", *_measures(measures.raw, measures.alpha, None)]
@@ -82,10 +87,12 @@ def _print_project(console: Console, name: str, runs: Path) -> None:
         for machine in found.machines:
             for said in machine.sentences:
                 console.say(plain(said))
+    if unused:
+        console.say(f"given by nobody: {', '.join(unused)}")
 
 
 def _measures(raw: Agreement, alpha: Agreement | None, kappa: Agreement | None) -> list[str]:
-    return [_show(raw), _show(alpha) if alpha else "", _show(kappa) if kappa else "", str(raw.units)]
+    return [coefficient(raw), coefficient(alpha) if alpha else "", coefficient(kappa) if kappa else "", str(raw.units)]
 
 
 def level_of(ratings: Mapping[str, Labels]) -> Level:
@@ -141,7 +148,7 @@ def _print(console: Console, report: AgreementReport) -> None:
     )
     for pair in report.overall.pairs:
         console.say(
-            f"{pair.first} against {pair.second}: raw {_show(pair.raw)}, Cohen's kappa {_show(pair.kappa)}; "
+            f"{pair.first} against {pair.second}: raw {coefficient(pair.raw)}, Cohen's kappa {coefficient(pair.kappa)}; "
             f"rows are the labels of {pair.first}"
         )
         console.table(
@@ -155,12 +162,4 @@ def _print(console: Console, report: AgreementReport) -> None:
 
 
 def _row(name: str, measures: Measures) -> list[str]:
-    return [name, _show(measures.raw), _show(measures.alpha), str(measures.raw.units)]
-
-
-def _show(value: Agreement) -> str:
-    if value.value is None:
-        return f"– ({value.reason})"
-    if value.low is None or value.high is None:
-        return f"{value.value:.2f}"
-    return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
+    return [name, coefficient(measures.raw), coefficient(measures.alpha), str(measures.raw.units)]

@@ -210,6 +210,8 @@ def export(name: str, out: Path, steps: bool, runs: Path) -> None:
     from app.label_files import write_labels
     from app.label_steps import step_data
 
+    if steps and out.suffix.lower() != ".jsonl":
+        raise UserError(f"{out}: step-level training data is JSONL; give it a name that ends with .jsonl")
     engine = _open(runs)
     console = Console()
     labels = labels_of(engine, found_project(engine, name))

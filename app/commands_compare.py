@@ -154,5 +154,7 @@ def _cell(cell: Cell | None, unit: Unit) -> str:
     lines = [" ".join(filter(None, (amount(figure.mean, unit), bounds(figure.low, figure.high, unit), counted)))]
     if against and against.difference is not None and cell.adjusted_p is not None:
         mark = "*" if cell.adjusted_p < 0.05 else ""
-        lines.append(f"{change(against.difference, unit)}{mark} {format_p(cell.adjusted_p)}")
+        # A question that one of the two runs has no score on is in its figure or the other's, and in no difference.
+        pairs = "" if against.n == figure.n else f" n={against.n}"
+        lines.append(f"{change(against.difference, unit)}{mark} {format_p(cell.adjusted_p)}{pairs}")
     return "\n".join(lines)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import datetime
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evaluators.agreement import Agreement
 
 MISSING = "–"
 
@@ -37,6 +41,15 @@ def percent(share: float | None) -> str:
 def interval(low: float | None, high: float | None) -> str:
     """An interval of shares as percent, or nothing where there is none."""
     return "" if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
+
+
+def coefficient(value: Agreement) -> str:
+    """A coefficient of agreement with its interval, or why there is none."""
+    if value.value is None:
+        return f"{MISSING} ({value.reason})"
+    if value.low is None or value.high is None:
+        return f"{value.value:.2f}"
+    return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
 
 
 def duration(seconds: float | None) -> str:

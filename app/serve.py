@@ -10,7 +10,14 @@ import sys
 import threading
 from pathlib import Path
 
-_NEEDED = ("app.comparison", "app.compare_charts", "app.charts", "app.views.chain", "app.views.annotate_work")
+_NEEDED = (
+    "app.comparison",
+    "app.compare_charts",
+    "app.charts",
+    "app.views.chain",
+    "app.views.annotate_work",
+    "app.agreeing",
+)
 
 
 def main() -> None:

@@ -19,9 +19,12 @@ PAGES = (
     st.Page("app_pages/training.py", title="Training", icon=":material/show_chart:", url_path="training"),
 )
 
-st.set_page_config(page_title="StepER", page_icon=str(Path(__file__).parent / "views/assets/mark.svg"), layout="wide")
-st.logo(Path(__file__).parent / "views/assets/logo.svg", size="medium")
+_ASSETS = Path(__file__).parent / "views/assets"
+
 page = st.navigation(list(PAGES), position="top")
+# The page comes first: a narrow tab cuts the end of its title.
+st.set_page_config(page_title=f"{page.title} · StepER", page_icon=str(_ASSETS / "mark.svg"), layout="wide")
+st.logo(_ASSETS / "logo.svg", size="medium")
 try:
     page.run()
 except Exception:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db.queries_compare import run_arrays, score_arrays
-from db.queries_questions import get_question, list_questions, question_choices
+from db.queries_questions import get_question, list_questions, question_choices, runs_that_hold
 from db.queries_runs import list_runs, revision, run_choices, train_points
 from db.views import (
     ChainView,
@@ -54,6 +54,7 @@ __all__ = [
     "revision",
     "run_arrays",
     "run_choices",
+    "runs_that_hold",
     "score_arrays",
     "train_points",
 ]

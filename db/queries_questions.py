@@ -8,7 +8,7 @@ one, the questions between the runs' first and last are scanned, and each is loo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -107,6 +107,16 @@ def list_questions(
         ),
         total,
     )
+
+
+def runs_that_hold(engine: Engine, question_id: int, run_ids: Collection[int]) -> frozenset[int]:
+    """Those of these runs that have a chain for a question."""
+    with reading(engine) as connection:
+        return frozenset(
+            connection.scalars(
+                sa.select(Chain.run_id).where(Chain.run_id.in_(run_ids), Chain.question_id == question_id)
+            )
+        )
 
 
 def get_question(engine: Engine, question_id: int, run_ids: tuple[int, ...]) -> QuestionView | None:

@@ -134,6 +134,19 @@ def agree(ratings: Ratings, *, level: Level = "nominal", seed: int = 0, resample
     )
 
 
+def agree_pair(
+    first: Rater, second: Rater, ratings: Ratings, *, level: Level = "nominal", seed: int = 0, resamples: int = 10_000
+) -> PairAgreement:
+    """Raw agreement, kappa and confusion of two of the raters.
+
+    Raises:
+        ValueError: as `agree` does.
+    """
+    crossed = _crossed(ratings[first], ratings[second], seed, resamples)
+    kappa = crossed.coefficient(_kappa(WEIGHTS_OF[level]))
+    return PairAgreement(first, second, crossed.coefficient(_raw), kappa, crossed.confusion())
+
+
 def raw_agreement(ratings: Ratings, *, seed: int = 0, resamples: int = 10_000) -> Agreement:
     """Share of equal labels among the pairs of labels that different raters gave one unit.
 
@@ -248,12 +261,11 @@ class _Counts:
 
 def _measures(ratings: Ratings, level: Level, seed: int, resamples: int) -> Measures:
     pooled = _pooled(ratings, seed, resamples)
-    pairs = []
-    for first, second in combinations(ratings, 2):
-        crossed = _crossed(ratings[first], ratings[second], seed, resamples)
-        kappa = crossed.coefficient(_kappa(WEIGHTS_OF[level]))
-        pairs.append(PairAgreement(first, second, crossed.coefficient(_raw), kappa, crossed.confusion()))
-    return Measures(pooled.coefficient(_raw), pooled.coefficient(_alpha(level)), tuple(pairs))
+    pairs = tuple(
+        agree_pair(first, second, ratings, level=level, seed=seed, resamples=resamples)
+        for first, second in combinations(ratings, 2)
+    )
+    return Measures(pooled.coefficient(_raw), pooled.coefficient(_alpha(level)), pairs)
 
 
 def _of_ability(ratings: Ratings, ability: str) -> Ratings:

@@ -68,8 +68,9 @@ def replacement(
     sums = np.zeros((len(questions), 3))
     for unit in shared:
         given = by_unit[unit]
-        with_machine = float(np.mean([label == machine[unit] for label in given]))
-        with_people = float(np.mean([one == other for one, other in combinations(given, 2)]))
+        pairs = len(given) * (len(given) - 1) / 2
+        with_machine = sum(label == machine[unit] for label in given) / len(given)
+        with_people = sum(one == other for one, other in combinations(given, 2)) / pairs
         sums[places[unit[0]]] += (with_machine, with_people, 1)
     mine, theirs = (float(sums[:, column].sum() / len(shared)) for column in (0, 1))
     if len(questions) < 2:

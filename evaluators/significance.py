@@ -27,8 +27,10 @@ Group = TypeVar("Group", bound=Hashable)
 
 _CELLS_AT_ONCE = 100_000
 """What fits into a processor's cache."""
-_COST_OF_COUNTING = 16
-"""Drawing how often one distinct row occurs costs about as much as drawing, or looking up, so many numbers."""
+_NARROW = 2
+"""Up to so many columns, looking rows up one by one and adding them costs less than counting them."""
+_ROWS_LOOKED_UP, _ROWS_COUNTED = 16, 7
+"""Drawing how often one distinct row occurs costs about as much as to draw and look up, or count, so many rows."""
 _ROUNDING = 1e-12
 _TAIL = 1e-9
 _NUMBERS_TRIED = 200
@@ -274,12 +276,14 @@ def resampled_means(rows: Values, seed: int, resamples: int) -> Values:
 
     Equal rows in any order give equal means. How often each distinct row is drawn is multinomial: the same distribution
     as drawing rows one by one, at a cost that grows with the number of distinct rows (three for differences of EM) and
-    not of questions. Where nearly all rows differ, drawing one by one is cheaper.
+    not of questions. Where many rows differ, drawing them one by one is cheaper; of wide rows it is then counted how
+    often each was drawn, so that a single product of matrices adds them up.
     """
     rng = np.random.default_rng(seed)
     distinct, counts = np.unique(rows, axis=0, return_counts=True)
     total, columns = rows.shape
-    few = len(distinct) * _COST_OF_COUNTING < total * (1 + columns)
+    wide = columns > _NARROW
+    few = len(distinct) * (_ROWS_COUNTED if wide else _ROWS_LOOKED_UP) < total
     ordered = np.ascontiguousarray(np.repeat(distinct, counts, axis=0).T)
     at_once = max(1, _CELLS_AT_ONCE // (len(distinct) if few else total))
     means = np.empty((resamples, columns))
@@ -287,12 +291,21 @@ def resampled_means(rows: Values, seed: int, resamples: int) -> Values:
         size = min(at_once, resamples - start)
         if few:
             means[start : start + size] = rng.multinomial(total, counts / total, size=size) @ distinct
+        elif wide:
+            means[start : start + size] = _counted(rng.integers(total, size=(size, total)), counts) @ distinct
         else:
             drawn = rng.integers(total, size=(size, total))
             for column, values in enumerate(ordered):
                 means[start : start + size, column] = values.take(drawn).sum(axis=1)
     means /= total
     return means
+
+
+def _counted(drawn: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Values:
+    """How often each distinct row was drawn, (resamples, distinct): `drawn` are places in them, repeated by `counts`."""
+    kinds = np.repeat(np.arange(len(counts)), counts)[drawn] + np.arange(len(drawn))[:, np.newaxis] * len(counts)
+    size = len(drawn) * len(counts)
+    return np.bincount(kinds.ravel(), minlength=size).reshape(len(drawn), len(counts)).astype(np.float64)
 
 
 def _stacked(runs: Sequence[Values]) -> Values:

@@ -19,7 +19,7 @@ from app.views.messages import show_unknown_question, show_unknown_runs
 from app.views.question_list import SEARCH_LABEL, show_questions
 from app.views.run_choice import choose_runs, offer_newest
 from app.views.widgets import choose_many, choose_one, search, turn_pages
-from db.queries import QuestionFilter, QuestionPage, RunRow
+from db.queries import QuestionFilter, QuestionPage, RunRow, runs_that_hold
 from db.queries_questions import MARKS
 
 _OUTCOMES = {
@@ -175,15 +175,21 @@ def _handle(event: Event) -> None:
         known = _readable(store)
         tokens, _ = find_runs(state.runs, known)
         if kind == "run":
-            _change(runs=neighbour(_siblings(known, tokens), tokens, value))
+            _change_run(store, state, known, tokens, value)
         else:
             _turn(store, state, [known[token] for token in tokens], value)
 
 
-def _siblings(known: Mapping[str, RunRow], tokens: tuple[str, ...]) -> list[str]:
-    """Runs on the same data as the last chosen one, in the order of their names."""
-    dataset = known[tokens[-1]].dataset if tokens else ""
-    return sorted((t for t, run in known.items() if run.dataset == dataset), key=lambda token: known[token].name)
+def _change_run(
+    store: Store, state: ChainsState, known: Mapping[str, RunRow], tokens: tuple[str, ...], direction: int
+) -> None:
+    """Read the same question under the next run, by name, that has a chain for it."""
+    question = _question(state, _found(store, state, [known[token] for token in tokens])[0])
+    if question is None:
+        return
+    holders = runs_that_hold(store.database(), question, [run.id for run in known.values()])
+    options = sorted((t for t, run in known.items() if run.id in holders), key=lambda token: known[token].name)
+    _change(runs=neighbour(options, tokens, direction), question=str(question))
 
 
 def _turn(store: Store, state: ChainsState, runs: list[RunRow], direction: int) -> None:

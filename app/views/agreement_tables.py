@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.agreeing import RESOLVED, TAG, Findings, Machine
+from app.agreeing import RESAMPLES, RESOLVED, TAG, Findings, Machine
 from app.formats import percent
 from app.plain import one_line, plain
 from app.tokens import ABILITIES, ABILITY_COLOURS, ABILITY_INKS
 from app.views.component import Component, Event
-from evaluators.agreement import Agreement, Confusion, Labels, PairAgreement, Unit, agree
+from evaluators.agreement import Agreement, Confusion, Labels, PairAgreement, Unit, agree_pair
 from evaluators.label_rubric import LabelRubric
 from evaluators.people import Share
 
@@ -140,7 +140,8 @@ def confusion_data(
 ) -> dict[str, Any]:
     """The table of two raters, label by label; `cell` is the chosen one."""
     one, other = sides_of(found, first, second, rubric)
-    (pair,) = agree({"first": one, "second": other}, level=found.level).overall.pairs
+    sides = {"first": one, "second": other}
+    pair = agree_pair("first", "second", sides, level=found.level, resamples=RESAMPLES)
     binary = any(machine.name == second and machine.binary for machine in found.machines)
     return {
         "kind": "confusion",

@@ -111,6 +111,7 @@ def report_lines(report: ImportReport) -> list[Line]:
 
 def _runs_of(store: Store, project: ProjectRow) -> tuple[int, ...]:
     """The runs that the project's chains were drawn from; all where that is not known."""
-    drawn = set(project.sample.get("runs", ()))
+    drawn = project.sample.get("runs")
+    uids = drawn if isinstance(drawn, list | tuple) else ()
     rows = store.runs()
-    return tuple(run.id for run in rows if run.uid in drawn) or tuple(run.id for run in rows)
+    return tuple(run.id for run in rows if run.uid in uids) or tuple(run.id for run in rows)

@@ -28,6 +28,7 @@ _HINTS = {
     "f1": "Token F1 with 95 % interval, in percent",
     "acc": "Gold answer contained in the answer, in percent",
     "gold_recall": "Gold passages retrieved, in percent",
+    "tokens_per_second": "Trained tokens a second, mean of the logged steps",
 }
 
 

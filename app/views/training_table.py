@@ -27,7 +27,8 @@ def training_data(runs: Mapping[str, RunRow], points: Sequence[Sequence[TrainPoi
     losses = [f"Loss {TASKS[task]}" for task in tasks]
     return {
         "columns": ["Steps", "Epochs", *losses, "Held out", "Tokens/s", "Took"],
-        "hint": "Losses are those of the last logged step; held out is the last mean over tasks.",
+        "hint": "Losses are those of the last logged step; held out is the last mean over tasks; "
+        "tokens a second are the mean of the logged steps.",
         "rows": [
             {
                 **chosen_run(position, one_line(run.name, 60)),
@@ -49,7 +50,7 @@ def _cells(run: RunRow, points: Sequence[TrainPointRow], tasks: Sequence[str]) -
         number(points[-1].epoch, 2) if points else MISSING,
         *(_last_loss(trained, task) for task in tasks),
         f"{statistics.fmean(held_out[-1].losses.values()):.3f}" if held_out else MISSING,
-        number(statistics.median(speeds)) if speeds else MISSING,
+        number(statistics.fmean(speeds)) if speeds else MISSING,
         duration(run.seconds),
     ]
 

@@ -122,6 +122,7 @@ def test_disagreements_are_listed_with_who_said_what(runs: Path) -> None:
     assert "places where people differ: 2" in listed
     (line,) = [line for line in listed.splitlines() if "q4" in line]
     assert "step 1" in line and "Ann 1, Bob -1" in line
+    assert [cell.strip() for cell in line.split("│")][2] == "one"
 
 
 def test_a_closed_project_takes_nothing_until_it_is_open_again(runs: Path) -> None:
@@ -197,6 +198,7 @@ def test_step_data_is_what_collect_takes(runs: Path) -> None:
     out = said("export", "first", "--steps", "--out", "steps.jsonl")
     assert "1 steps kept, 1 rejected" in out
     assert "no one has adjudicated: 2 steps" in out
+    assert "with .jsonl" in refused("export", "first", "--steps", "--out", "steps.csv")
     found = {(each.question_id, each.step): each.kept for each in read_step_labels(Path("steps.jsonl")).labels}
     assert found == {("q1", 1): True, ("q2", 1): False}
 

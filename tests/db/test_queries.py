@@ -28,6 +28,7 @@ from db.queries import (
     list_runs,
     question_choices,
     revision,
+    runs_that_hold,
 )
 from db.session import describe
 from steper_core.errors import UserError
@@ -99,6 +100,14 @@ def test_questions_of_runs_with_their_outcomes(engine: sa.Engine, two_runs: tupl
     assert keys(list_questions(engine, (first,))) == ["b", "c", "p"]
     assert list_questions(engine, ()) == QuestionPage((), 0)
     assert list_questions(engine, (99,)) == QuestionPage((), 0)
+
+
+def test_runs_that_hold_a_question(engine: sa.Engine, two_runs: tuple[int, int]) -> None:
+    ids = {row.key: row.id for row in list_questions(engine, two_runs).rows}
+    first, second = two_runs
+    assert runs_that_hold(engine, ids["b"], two_runs) == {first, second}
+    assert runs_that_hold(engine, ids["p"], two_runs) == {first}
+    assert runs_that_hold(engine, ids["p"], [second]) == set()
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,13 @@ def test_a_question_unscored_in_any_run_is_left_out() -> None:
         over_seeds([], [np.array([1.0])])
 
 
+def test_wide_rows_that_are_counted_are_the_rows_drawn() -> None:
+    rows = np.random.default_rng(3).random((40, 4))
+    in_order = rows[np.lexsort(rows.T[::-1])]
+    drawn = np.random.default_rng(7).integers(40, size=(50, 40))
+    np.testing.assert_allclose(resampled_means(rows, seed=7, resamples=50), in_order[drawn].mean(axis=1))
+
+
 @pytest.mark.parametrize("distinct", [3, 2_000])
 def test_columns_are_drawn_together(distinct: int) -> None:
     """Whether counted or drawn one by one: a column that is twice another stays so in every resample."""

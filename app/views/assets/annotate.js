@@ -467,6 +467,7 @@ const drawAll = () => {
   const of = item();
   const { nodes } = desk;
   const place = desk.cursor?.place ?? 0;
+  nodes.root.classList.toggle("idle", !of);
   nodes.question.replaceChildren(of ? folded(of.question, 400, `question-${of.id}`) : h("span", { class: "grey" }, rest()));
   nodes.evidence.replaceChildren(...(of ? evidence(of, place).flat(9).filter(Boolean) : []));
   nodes.sofar.replaceChildren(...(of ? sofar(of, place) : []));
@@ -505,6 +506,7 @@ const help = () => {
     ...rubric.tags.map((tag) => [tag.key, `${tag.title}: ${tag.means}`]),
     ["↵ j →", "next place; past the last one, submit and go to the next item"],
     ["k ←", "back, also into the item before"],
+    ["the same again", "takes a rating or an error back"],
     ["u", "undo"],
     ["c", "comment; Escape or Ctrl+Enter leaves it"],
     ["s", "skip the item"],
