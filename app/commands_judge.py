@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 
 import click
@@ -102,7 +103,7 @@ def judge(
     if votes > 1 and temperature == 0:
         console.warn("at temperature 0 all votes are copies of one")
     with unfinished_stored(runs):
-        done = judge_run(order, console, lambda question: yes or click.confirm(question))
+        done = judge_run(order, console, lambda question: yes or _asked(question))
     if done is None:
         console.say("nothing was called")
         return
@@ -122,3 +123,12 @@ def rubrics(name: str | None) -> None:
         return
     for rubric in map(load_rubric, [name] if name else builtin_rubrics()):
         console.say(f"{rubric.name} {rubric.version} ({rubric.scope}): {rubric.summary}")
+
+
+def _asked(question: str) -> bool:
+    try:
+        return click.confirm(question)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise UserError("nobody is there to confirm the calls; --yes makes them without asking") from None

@@ -51,6 +51,13 @@ STOP_REASONS: dict[str, str] = {
 }
 """Why a chain ended, in words."""
 
+STOP_HINTS: dict[str, str] = {
+    "answered": "a line gave the answer",
+    "forced": "no line gave the answer before the last allowed step, so the answer flag was written for it there",
+    "too_long": "the next prompt did not fit into the model's context",
+    "refused": "the model gave no line that could be used",
+}
+
 FIGURES: dict[str, str] = {
     "em": "EM",
     "f1": "F1",

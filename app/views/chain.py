@@ -11,8 +11,10 @@ from app.tokens import (
     ABILITIES,
     ABILITY_COLOURS,
     ABILITY_INKS,
+    GOLD,
     RIGHT,
     STEP_SCORES,
+    STOP_HINTS,
     STOP_REASONS,
     UNSCORED,
     WRONG,
@@ -103,7 +105,8 @@ def _reached(position: int, hop: HopView, chain: ChainView | None) -> dict[str, 
         return {**run, "text": UNSCORED, "tone": "grey", "hint": "no chain"}
     if step is None:
         return {**run, "text": f"{WRONG} not found", "tone": "bad", "hint": "no step retrieved this passage"}
-    return {**run, "text": f"{RIGHT} step {step}", "tone": "good", "hint": f"step {step} retrieved this passage"}
+    hint = f"step {step} retrieved this passage; whether a line states the answer, its scores say"
+    return {**run, "text": f"{GOLD} found, step {step}", "tone": "good", "hint": hint}
 
 
 def _chain(chain: ChainView, layout: Layout, question: str, labels: ChainLabels, *, gold: bool) -> dict[str, Any]:
@@ -119,7 +122,8 @@ def _chain(chain: ChainView, layout: Layout, question: str, labels: ChainLabels,
     return {
         "answer": None if chain.answer is None else plain(chain.answer),
         "outcome": {"glyph": glyph, "word": words[glyph], "tone": _TONES[glyph]},
-        "cost": f"{stop} · {cost}",
+        "stop": {"word": stop, "hint": STOP_HINTS.get(chain.stop_reason, "")},
+        "cost": cost,
         **score_lists(chain.scores),
         "judged": judged(chain.judgements, 0),
         "labelled": labelled(said, labels.rubrics, 0),

@@ -179,6 +179,8 @@ def test_it_asks_before_it_calls_and_no_means_nothing_happens(runs: Path, server
     assert result.exit_code == 0 and "make 4 calls?" in result.output and "nothing was called" in result.output
     assert "cost $0.00" in result.output and "prices of" in result.output
     assert server.asked == [] and not (runs / "judge-one-abilities-gpt-4o-mini").exists()
+    result = steper(*arguments, url=server.url, input="")
+    assert result.exit_code == 2 and "--yes" in result.stderr and server.asked == []
     result = steper(*arguments, url=server.url, input="y\n")
     assert result.exit_code == 0 and len(server.judged) == 4
 

@@ -147,7 +147,7 @@ def test_hops_tell_which_step_found_their_passage(make_run: MakeRun, make_questi
     assert view.chains[0] is not None
     assert [reached_at(hop, view.chains[0]) for hop in view.hops] == [1, None]
     first, second = chain_data(view, [make_run(1)], gold=True)["hops"]
-    assert first["reached"][0]["text"] == "✓ step 1"
+    assert first["reached"][0]["text"] == "★ found, step 1"
     assert second["reached"][0]["text"] == "✗ not found"
     assert second["after"] == "needs 1"
 
@@ -159,7 +159,8 @@ def test_an_answer_is_right_wrong_or_unscored(
     (chain,) = chain_data(make_question(1, em=em_value), [make_run(1)], gold=True)["chains"]
     assert chain["outcome"]["glyph"] == glyph
     assert [(score["glyph"], score["value"]) for score in chain["scores"]] == [(glyph, ""), ("", "50.0")]
-    assert chain["cost"] == "answered · 2\u2009400 + 18 tokens · 1.00 s"
+    assert chain["stop"] == {"word": "answered", "hint": "a line gave the answer"}
+    assert chain["cost"] == "2\u2009400 + 18 tokens · 1.00 s"
 
 
 def test_a_run_without_a_chain_leaves_its_column_empty(make_run: MakeRun, make_question: MakeQuestion) -> None:

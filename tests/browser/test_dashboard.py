@@ -154,7 +154,7 @@ def test_ticked_runs_stand_side_by_side(
     expect(wrong.locator(".flag")).to_have_count(1)
     expect(wrong.locator(".step").first.locator(".flag")).to_contain_text("⚑")
     expect(browser_page.locator(".hops li")).to_have_count(3)
-    expect(browser_page.locator(".hops li").first).to_contain_text("✓ step 1")
+    expect(browser_page.locator(".hops li").first).to_contain_text("★ found, step 1")
 
 
 def test_the_outcome_filter_counts_as_the_database_does(

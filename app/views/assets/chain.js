@@ -2,6 +2,12 @@ let shown = null;
 let pointed = null;
 let pointedAt = null;
 
+const marks = {
+  equal: "The other chain has the same line here, from the same new passages",
+  changed: "The other chain has a step for this too, with another line or other new passages",
+  "only here": "The other chain has no step for this",
+};
+
 // Numbers stay with their units when a line is full.
 const unbroken = (value) =>
   value.split(" · ").flatMap((part, index) => [index ? " · " : null, h("span", { class: "unbroken" }, part)]);
@@ -134,7 +140,7 @@ const step = (item, row, id) =>
         item.ability.short,
       ),
       item.flag && h("span", { class: "flag bad" }, "⚑ first wrong step"),
-      item.mark && h("span", { class: "mark grey" }, item.mark),
+      item.mark && h("span", { class: "mark grey", title: marks[item.mark] }, item.mark),
       item.parted && h("span", { class: "mark warn", title: "From here on the two chains have read different passages" }, "≠ evidence parts"),
       h("span", { class: "cost grey num" }, unbroken(item.cost)),
     ),
@@ -164,7 +170,7 @@ const chain = (run, item, index, id) =>
           h("span", { class: "sr" }, item.outcome.word),
           item.answer === null ? h("span", { class: "grey" }, "no answer") : folded(item.answer, 200, `answer-${id}`),
         ),
-        h("div", { class: "cost grey num" }, unbroken(item.cost)),
+        h("div", { class: "cost grey num" }, h("span", { class: "unbroken", title: item.stop.hint || null }, item.stop.word), " · ", unbroken(item.cost)),
         item.scores.length > 0 && h("div", { class: "scores" }, item.scores.map(score)),
         more(item.more),
         people(item.labelled, id),
