@@ -148,8 +148,8 @@ def _print(console: Console, report: AgreementReport) -> None:
     )
     for pair in report.overall.pairs:
         console.say(
-            f"{pair.first} against {pair.second}: raw {coefficient(pair.raw)}, Cohen's kappa {coefficient(pair.kappa)}; "
-            f"rows are the labels of {pair.first}"
+            f"{pair.first} against {pair.second}: raw {coefficient(pair.raw)}, "
+            f"Cohen's kappa {coefficient(pair.kappa)}; rows are the labels of {pair.first}"
         )
         console.table(
             "",

@@ -302,7 +302,7 @@ def resampled_means(rows: Values, seed: int, resamples: int) -> Values:
 
 
 def _counted(drawn: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Values:
-    """How often each distinct row was drawn, (resamples, distinct): `drawn` are places in them, repeated by `counts`."""
+    """How often each distinct row was drawn, (resamples, distinct); `drawn` are places in rows repeated by `counts`."""
     kinds = np.repeat(np.arange(len(counts)), counts)[drawn] + np.arange(len(drawn))[:, np.newaxis] * len(counts)
     size = len(drawn) * len(counts)
     return np.bincount(kinds.ravel(), minlength=size).reshape(len(drawn), len(counts)).astype(np.float64)
