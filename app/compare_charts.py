@@ -15,7 +15,7 @@ from plotly.subplots import make_subplots
 from app.charts import lay_out, normalised_sigmas, thinned
 from app.tokens import ABILITIES, ABILITY_COLOURS, RUN_COLOURS, RUN_LETTERS
 from db.queries import TrainPointRow
-from steper_core.rundir import Figure
+from steper_core.run_records import Figure
 
 _ONE_SCALE = 20
 """Costs further apart than this many times are drawn on a logarithmic axis."""

@@ -22,7 +22,7 @@ from evaluators.meanings import meaning_of
 from evaluators.significance import PairedResult, Values, holm, over_seeds, paired
 from evaluators.verdict import Unit, matrix_note, verdict, verdict_over_seeds
 from steper_core.digests import differences
-from steper_core.rundir import Figure
+from steper_core.run_records import Figure
 
 _LONGEST_NAME = 80
 MAX_RUNS = len(RUN_LETTERS)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from app.plain import plain
 from steper_core.ranks import rank
-from steper_core.rundir import Figure, RunInfo
+from steper_core.run_records import Figure, RunInfo
 
 _PAGE_WIDTH = 150
 _SHOWN = {"em": "EM", "f1": "F1", "acc": "Acc", "gold_recall": "gold recall"}

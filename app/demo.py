@@ -11,7 +11,8 @@ from db import ingest, open_database
 from evaluators.intervals import spread_over_seeds
 from steper_core.config import Method, ModelSection, ReasoningSection, Recipe, TrainSection
 from steper_core.material import load_material
-from steper_core.rundir import CheckpointRef, RunDir, RunInfo
+from steper_core.run_records import CheckpointRef, RunInfo
+from steper_core.rundir import RunDir
 from steper_core.systems import with_framework
 
 METHODS: tuple[Method, ...] = ("vanilla-kd", "steper")

@@ -22,7 +22,8 @@ from evaluators.rubric import Rubric
 from steper_core.digests import digest_of
 from steper_core.errors import UserError
 from steper_core.records import Chain, Judgement, Passage, Score
-from steper_core.rundir import Figure, RunDir, RunKind, RunStatus, add_scores, hold_run, open_run
+from steper_core.run_records import Figure, RunKind, RunStatus
+from steper_core.rundir import RunDir, add_scores, hold_run, open_run
 
 CACHE_FOLDER = ".judge-cache"
 

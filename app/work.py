@@ -26,7 +26,8 @@ from steper_core.material import Material
 from steper_core.ranks import rank, shared_run, world_size
 from steper_core.records import Chain, Passage, Question
 from steper_core.retrieval import IndexSettings, Retriever, corpus_digest, open_retriever
-from steper_core.rundir import CheckpointRef, Rejection, RunDir, RunKind, RunStatus, StudyRef, open_run
+from steper_core.run_records import CheckpointRef, Rejection, RunKind, RunStatus, StudyRef
+from steper_core.rundir import RunDir, open_run
 from steper_core.systems import System, as_student, open_system
 from steper_core.teaching import KeepRule
 

@@ -45,7 +45,8 @@ from db.queries_annotations import chain_labels, get_project, item_rows, labels,
 from db.queries_texts import Database
 from evaluators.label_rubric import load_label_rubric
 from steper_core.records import Chain, Hop, Passage, Question, Retrieved, Score, Step, StopReason, ability_of
-from steper_core.rundir import RunKind, TrainPoint, open_run
+from steper_core.run_records import RunKind, TrainPoint
+from steper_core.rundir import open_run
 
 TEXT = (
     "the of film director born in city river king founded who was place year where village band album song company "

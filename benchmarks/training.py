@@ -95,7 +95,8 @@ def ours(options: argparse.Namespace, *, packed: bool = True) -> dict[str, float
     from steper_core.config import TrainSection
     from steper_core.examples import ChainRows
     from steper_core.packing import TokenExample, pack
-    from steper_core.rundir import RunKind, open_run
+    from steper_core.run_records import RunKind
+    from steper_core.rundir import open_run
     from steper_core.training import Models, train_student
 
     chains = []

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from db.annotation_models import Annotator, Item, Project, SlotRow
 from db.annotation_views import ADJUDICATE, HELD, LABEL, RELEASED, SUBMITTED, Slot
 from db.bulk import insert_missing
-from db.clean import clean
+from db.clean import clean_name
 from db.models import LABELS_REVISION, RevisionRow
 from db.session import writing
 from steper_core.errors import UserError
@@ -234,7 +234,7 @@ def fit_name(text: str, whose: str, longest: int) -> str:
     Raises:
         UserError: it is empty or too long.
     """
-    name = " ".join(clean(text).split())
+    name = clean_name(text)
     if not 0 < len(name) <= longest:
         raise UserError(f"{whose} needs a name of 1 to {longest} characters")
     return name

@@ -17,6 +17,11 @@ def clean(text: str) -> str:
     return _UNSTORABLE.sub(_REPLACEMENT, text)
 
 
+def clean_name(text: str) -> str:
+    """The same on one line and without needless space: names that look alike are equal."""
+    return " ".join(clean(text).split())
+
+
 def clean_optional(text: str | None) -> str | None:
     """The same for a text that may be missing."""
     return None if text is None else clean(text)

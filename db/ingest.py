@@ -38,7 +38,7 @@ from db.models import (
 from db.rows import RunRows, RunState, read_rows, state_of
 from db.session import reading, writing
 from steper_core.errors import UserError
-from steper_core.rundir import RunInfo
+from steper_core.run_records import RunInfo
 
 _LOOKUP = 1000
 

@@ -28,7 +28,7 @@ from db.annotation_views import (
     Slot,
     Value,
 )
-from db.clean import clean
+from db.clean import clean_name
 from db.models import LABELS_REVISION, Question, RevisionRow, Run
 from db.session import reading
 
@@ -49,7 +49,7 @@ def list_projects(engine: Engine) -> tuple[ProjectRow, ...]:
 def get_project(engine: Engine, name: str) -> ProjectRow | None:
     """The project of a name, however it is spaced."""
     with reading(engine) as connection:
-        found = _projects(connection, Project.name == " ".join(clean(name).split()))
+        found = _projects(connection, Project.name == clean_name(name))
     return found[0] if found else None
 
 

@@ -14,7 +14,8 @@ from db.clean import clean, clean_json, clean_optional, folded
 from db.models import CHAIN_LEVEL, CORRECT, WRONG_PATH
 from steper_core.errors import UserError
 from steper_core.records import LARGEST_SCORE, Chain, Question
-from steper_core.rundir import RunDir, RunInfo
+from steper_core.run_records import RunInfo
+from steper_core.rundir import RunDir
 from steper_core.score_lines import ChainScores, fit, reason_key
 
 _FILES = ("questions.jsonl", "passages.jsonl", "chains.jsonl", "scores.jsonl", "train.jsonl", "judgements.jsonl")

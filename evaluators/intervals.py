@@ -12,7 +12,7 @@ import numpy.typing as npt
 from evaluators.significance import resampled_means
 from steper_core.errors import UserError
 from steper_core.records import Score
-from steper_core.rundir import Figure
+from steper_core.run_records import Figure
 
 _LOW, _HIGH = 2.5, 97.5
 

@@ -20,7 +20,7 @@ from evaluators.golds import Gold, GoldFile
 from evaluators.predictions import Predictions
 from evaluators.support import Agreement, score_facts, score_paragraphs
 from steper_core.errors import UserError
-from steper_core.rundir import Figure
+from steper_core.run_records import Figure
 
 Column = npt.NDArray[np.float64]
 """A figure of each question in the order of the gold file; NaN where it is unscored."""

@@ -15,7 +15,8 @@ from typing import Any
 
 from steper_core.errors import UserError
 from steper_core.hush import hush_transformers
-from steper_core.rundir import RunDir, RunKind, RunStatus
+from steper_core.run_records import RunKind, RunStatus
+from steper_core.rundir import RunDir
 
 EMBEDDED_MODEL = "SmolLM2-135M-Instruct"
 _EMBEDDED_HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from steper_core.errors import UserError
-from steper_core.rundir import RunDir, RunInfo
+from steper_core.run_records import RunInfo
+from steper_core.rundir import RunDir
 
 
 def rank() -> int:

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from steper_core.config import Section, Seed, load_recipe, parse_toml
 from steper_core.errors import UserError
-from steper_core.rundir import StudyRef
+from steper_core.run_records import StudyRef
 
 Shows = Literal["methods", "ablation", "weighting", "scaling", "out-of-domain"]
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"

@@ -24,7 +24,8 @@ from steper_core.examples import ChainRows
 from steper_core.losses import task_losses
 from steper_core.objectives import Objective
 from steper_core.packing import Row, collate, split_rows
-from steper_core.rundir import RunDir, TrainPoint
+from steper_core.run_records import TrainPoint
+from steper_core.rundir import RunDir
 from steper_core.side_optimizer import SideOptimizer
 from steper_core.weighting import FixedWeighting, LearnedWeighting
 

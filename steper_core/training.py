@@ -33,7 +33,8 @@ from steper_core.methods import plan_of
 from steper_core.objectives import CrossEntropy, Features, Objective, SoftTargets
 from steper_core.path_attention import load_with_paths
 from steper_core.ranks import world_size
-from steper_core.rundir import RunDir, RunKind
+from steper_core.run_records import RunKind
+from steper_core.rundir import RunDir
 from steper_core.side_optimizer import SideOptimizer
 from steper_core.soft_targets import attach
 from steper_core.students import load_student

@@ -36,7 +36,7 @@ from app.views.messages import show_unknown_runs
 from app.views.run_choice import choose_runs
 from db.queries import RunRow
 from evaluators.meanings import meaning_of
-from steper_core.rundir import Figure
+from steper_core.run_records import Figure
 
 Runs = Mapping[str, RunRow]
 _EM: ScoreName = ("em", "")

@@ -13,7 +13,7 @@ from app.views.compare_words import score_label
 from db.queries import RunRow
 from evaluators.efficiency import Facts, Ratios, efficiency, pareto, ratios
 from evaluators.values import Value
-from steper_core.rundir import Figure
+from steper_core.run_records import Figure
 
 Format = Callable[[float], str]
 

@@ -16,7 +16,7 @@ from db.queries import RunRow
 from evaluators.meanings import meaning_of
 from evaluators.significance import ALPHA, PairedResult
 from evaluators.verdict import Unit, format_p
-from steper_core.rundir import Figure
+from steper_core.run_records import Figure
 
 BETTER, WORSE, OTHER = "▲", "▼", "◆"
 """Marks of a difference that holds: for the better, for the worse, and where neither direction is."""

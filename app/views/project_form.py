@@ -15,7 +15,7 @@ from app.store import open_store
 from app.urls import read, write
 from app.views.project_words import show_fault
 from db.annotations import create_project
-from db.clean import clean
+from db.clean import clean_name
 from db.queries import RunRow
 from db.queries_annotations import get_project
 from db.queries_texts import Database
@@ -94,7 +94,7 @@ def sample_words(sample: str) -> str:
 
 def create(engine: Database, filled: Filled, known: Mapping[str, RunRow]) -> tuple[str, dict[str, str]]:
     """Make the project; returns its name as it is stored, and what is wrong by field (then nothing was made)."""
-    name = " ".join(clean(filled.name).split())
+    name = clean_name(filled.name)
     faults = _faults(engine, name, filled, known)
     if faults:
         return name, faults

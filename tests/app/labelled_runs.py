@@ -14,7 +14,8 @@ from db.queries_annotations import get_project, item_rows
 from db.queries_texts import Database
 from db.session import open_database
 from steper_core.records import Judgement, Score
-from steper_core.rundir import RunDir, RunKind, open_run
+from steper_core.run_records import RunKind
+from steper_core.rundir import RunDir, open_run
 from tests.db.samples import make_chain, make_question, make_score
 
 KEYS = tuple(f"q{number}" for number in range(1, 7))

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
-from steper_core.rundir import RunDir, RunKind, open_run
+from steper_core.run_records import RunKind
+from steper_core.rundir import RunDir, open_run
 
 SMALL_WORLD = ("worlds.passages=60", "worlds.train_questions=6", "worlds.held_out_questions=0")
 SMALL_ASKED = (*SMALL_WORLD, "worlds.test_questions=4")

@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 
 from app.cli import main
 from steper_core.records import Judgement
-from steper_core.rundir import RunKind, open_run
+from steper_core.run_records import RunKind
+from steper_core.rundir import open_run
 
 
 def judge_run(runs: Path, name: str, votes: Sequence[Sequence[float | None]], judged: str = "u") -> None:

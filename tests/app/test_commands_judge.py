@@ -17,7 +17,8 @@ from app.commands_judge import judge, rubrics
 from app.judging import default_name
 from app.options import Group
 from evaluators.rubric import load_rubric, rubric_text
-from steper_core.rundir import RunDir, RunKind, RunStatus, open_run
+from steper_core.run_records import RunKind, RunStatus
+from steper_core.rundir import RunDir, open_run
 from tests.fakes.judge_server import Body, FakeServer, Reply, chat, fault, honest, serve, verdict
 from tests.fakes.judged_chains import THREE_LINES, chain, question, write_run
 

@@ -16,7 +16,8 @@ from click.testing import CliRunner
 
 from app.commands_judge import judge
 from app.options import Group
-from steper_core.rundir import RunDir, RunStatus
+from steper_core.run_records import RunStatus
+from steper_core.rundir import RunDir
 from tests.fakes.judged_chains import THREE_LINES, chain, question, write_run
 
 QUESTIONS = 3

@@ -14,7 +14,8 @@ from app.commands_score import export, score
 from app.options import Group
 from evaluators.answers import score_answer
 from steper_core.records import Chain, Question, StopReason
-from steper_core.rundir import Rejection, RunKind, open_run
+from steper_core.run_records import Rejection, RunKind
+from steper_core.rundir import open_run
 
 HOTPOT = [
     {"_id": "q", "answer": "Lake Tiv", "supporting_facts": [["Ona", 0]]},

@@ -18,7 +18,8 @@ from db.queries import list_runs
 from db.session import open_database
 from evaluators.intervals import figures_of
 from steper_core.records import Chain, Hop, Question, Score, Step, StopReason, ability_of
-from steper_core.rundir import CheckpointRef, Rejection, RunKind, TrainPoint, open_run
+from steper_core.run_records import CheckpointRef, Rejection, RunKind, TrainPoint
+from steper_core.rundir import open_run
 
 Draw = Callable[..., AppTest]
 HOSTILE = "<img src=x onerror=alert(1)> **b** \u202e"

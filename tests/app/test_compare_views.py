@@ -15,7 +15,7 @@ from app.views.compare_training import TrainingSet, checkpoints_of, set_rows, tr
 from app.views.compare_words import amount, change, explained, score_label, step_scores, whole_scores
 from app.views.run_table import table_data
 from db.queries import RunRow, TrainPointRow
-from steper_core.rundir import Figure
+from steper_core.run_records import Figure
 
 MakeRun = Callable[..., RunRow]
 

@@ -10,7 +10,8 @@ import pytest
 from app.costs import costs_of, energy_recorded
 from steper_core.config import ModelSection, ReasoningSection
 from steper_core.records import Chain, Retrieved, Step, StopReason, ability_of
-from steper_core.rundir import RunDir, RunKind, open_run
+from steper_core.run_records import RunKind
+from steper_core.rundir import RunDir, open_run
 
 MODEL = ModelSection(batch_size=8)
 REASONING = ReasoningSection(window=4)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from db import RunFilter, list_runs, open_database, train_points
-from steper_core.rundir import RunDir, RunStatus
+from steper_core.run_records import RunStatus
+from steper_core.rundir import RunDir
 from tests.pipeline import demo_command, environment, run_demo
 
 EVALUATIONS = {

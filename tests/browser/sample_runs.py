@@ -10,7 +10,8 @@ from typing import Any
 from evaluators.intervals import figures_of
 from evaluators.scoring import default_scorers, score_chain
 from steper_core.records import Chain, Hop, Passage, Question, Retrieved, Step, StopReason, ability_of
-from steper_core.rundir import CheckpointRef, Rejection, RunKind, StudyRef, TrainPoint, open_run
+from steper_core.run_records import CheckpointRef, Rejection, RunKind, StudyRef, TrainPoint
+from steper_core.rundir import open_run
 
 DATASET = "2wikimultihopqa"
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"

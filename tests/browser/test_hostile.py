@@ -20,7 +20,8 @@ from db.queries_texts import Database
 from db.session import open_database
 from evaluators.label_rubric import load_label_rubric
 from steper_core.records import Judgement
-from steper_core.rundir import RunKind, StudyRef, open_run
+from steper_core.run_records import RunKind, StudyRef
+from steper_core.rundir import open_run
 
 from .conftest import PATIENCE
 from .sample_runs import DATASET, HOSTILE_NAME, HOSTILE_TEXTS, LONG, write_evaluation, write_training

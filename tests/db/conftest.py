@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from db.session import open_database
 from steper_core.records import Chain, Passage, Question, Score
-from steper_core.rundir import RunDir, RunKind, open_run
+from steper_core.run_records import RunKind
+from steper_core.rundir import RunDir, open_run
 
 from .samples import ALPHA, ANN, BETA, NOISE, RunMaker
 

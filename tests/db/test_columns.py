@@ -12,7 +12,8 @@ from db.queries import ScoreArray, get_question, list_questions, run_arrays, sco
 from db.session import reading
 from db.views import QuestionFilter
 from steper_core.records import Judgement
-from steper_core.rundir import RunDir, RunKind, open_run
+from steper_core.run_records import RunKind
+from steper_core.rundir import RunDir, open_run
 
 from .samples import RunMaker, contents, make_chain, make_question, make_score
 

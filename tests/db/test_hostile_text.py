@@ -13,7 +13,8 @@ from db.ingest import ingest
 from db.manage import delete_run
 from db.queries import get_question, list_questions, list_runs
 from steper_core.records import Passage
-from steper_core.rundir import RunKind, open_run
+from steper_core.run_records import RunKind
+from steper_core.rundir import open_run
 
 from .samples import make_chain, make_question, make_score
 

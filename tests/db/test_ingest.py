@@ -17,7 +17,8 @@ from db.models import Chain, ChainScores
 from db.queries import get_question, list_questions, list_runs, revision, train_points
 from db.session import open_database, reading
 from steper_core.errors import UserError
-from steper_core.rundir import CheckpointRef, Figure, RunDir, RunKind, TrainPoint, open_run
+from steper_core.run_records import CheckpointRef, Figure, RunKind, TrainPoint
+from steper_core.rundir import RunDir, open_run
 from steper_core.score_lines import gather
 
 from .samples import ALPHA, ANN, NOISE, RunMaker, contents, make_chain, make_question, make_score

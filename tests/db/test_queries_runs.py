@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from db.ingest import ingest
 from db.queries import RunChoices, RunFilter, TrainPointRow, list_runs, run_choices, train_points
-from steper_core.rundir import RunKind, TrainPoint
+from steper_core.run_records import RunKind, TrainPoint
 
 from .samples import RunMaker
 

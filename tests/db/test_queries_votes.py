@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from db.ingest import ingest
 from db.queries_votes import VoteRow, votes
 from steper_core.records import Judgement
-from steper_core.rundir import RunDir, RunKind, open_run
+from steper_core.run_records import RunKind
+from steper_core.rundir import RunDir, open_run
 
 from .samples import RunMaker, make_chain, make_question
 

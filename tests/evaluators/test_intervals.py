@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from evaluators.intervals import Spread, figure_of, figures_of, spread_over_seeds
 from steper_core.errors import UserError
 from steper_core.records import Score
-from steper_core.rundir import Figure
+from steper_core.run_records import Figure
 
 FRACTIONS = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1))
 

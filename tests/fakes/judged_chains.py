@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from steper_core.records import Chain, Hop, Passage, Question, Retrieved, Step, StopReason, ability_of
-from steper_core.rundir import RunDir, RunKind, open_run
+from steper_core.run_records import RunKind
+from steper_core.rundir import RunDir, open_run
 
 LAKE = Passage.of("Lake Tiv", "Lake Tiv lies in Orvale.")
 TOWN = Passage.of("Orvale", "Orvale is a town in Morland.")

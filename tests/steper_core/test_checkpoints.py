@@ -32,7 +32,8 @@ from steper_core.checkpoints import (
     training_step_of,
 )
 from steper_core.errors import UserError
-from steper_core.rundir import RunDir, RunKind, open_run
+from steper_core.run_records import RunKind
+from steper_core.rundir import RunDir, open_run
 
 
 def no_hub(name: str) -> str:

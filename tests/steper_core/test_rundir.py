@@ -18,22 +18,15 @@ import pytest
 from steper_core.digests import digest_of
 from steper_core.errors import UserError
 from steper_core.records import Ability, Chain, Judgement, Passage, Question, Retrieved, Score, Step, StopReason
-from steper_core.rundir import (
-    Figure,
-    Rejection,
-    RunDir,
-    RunKind,
-    RunStatus,
-    TrainPoint,
-    add_scores,
-    open_run,
-)
+from steper_core.run_records import Figure, Rejection, RunKind, RunStatus, TrainPoint
+from steper_core.rundir import RunDir, add_scores, open_run
 
 CONFIG: dict[str, Any] = {"data": {"paths": ["a.json"], "seed": 1}, "top_k": 4}
 HOLDER = """
 import sys, time
 from pathlib import Path
-from steper_core.rundir import RunKind, open_run
+from steper_core.run_records import RunKind
+from steper_core.rundir import open_run
 with open_run(Path(sys.argv[1]), kind=RunKind.COLLECT, config={"k": 1}, dataset="d", model="m") as run:
     run.update(counts={"seen": 1})
     print("held", flush=True)

@@ -23,7 +23,8 @@ from steper_core.objectives import CrossEntropy
 from steper_core.packing import Row, TokenExample, collate, pack
 from steper_core.path_attention import load_with_paths
 from steper_core.records import ABILITIES
-from steper_core.rundir import RunDir, RunKind, open_run
+from steper_core.run_records import RunKind
+from steper_core.rundir import RunDir, open_run
 from steper_core.side_optimizer import SideOptimizer
 from steper_core.trainer import StepTrainer
 from steper_core.training import Models, train_student
