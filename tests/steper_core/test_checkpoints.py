@@ -235,6 +235,22 @@ def test_a_file_that_cannot_be_resumed_from_is_named(tiny_model: Path, tmp_path:
             assert str(caught.value) == f"{file} is damaged: it cannot be resumed from; delete {folder}"
 
 
+def test_a_tensor_that_changed_on_disk_is_noticed(tiny_model: Path, tmp_path: Path) -> None:
+    folder = copy_of(tiny_model, tmp_path / "checkpoint-1")
+    torch.save({"state": [torch.ones(300)]}, folder / "optimizer.pt")
+    stored = bytearray((folder / "optimizer.pt").read_bytes())
+    ones = stored.index(torch.ones(300).numpy().tobytes())
+    stored[ones + 5] ^= 1
+    (folder / "optimizer.pt").write_bytes(stored)
+    with pytest.raises(UserError, match=r"optimizer\.pt is damaged"):
+        require_resumable(folder)
+
+
+def test_nothing_is_resumed_without_the_optimizer(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="lacks the optimizer's state"):
+        require_resumable(copy_of(tiny_model, tmp_path / "checkpoint-1"))
+
+
 def finished(path: Path, kind: RunKind = RunKind.TRAIN) -> RunDir:
     with open_run(path, kind=kind, config={}, dataset="d", model="m") as run:
         run.update(facts={"best_step": 12.0, "last_step": 20.0})
