@@ -21,10 +21,12 @@ PAGES = (
 
 _ASSETS = Path(__file__).parent / "views/assets"
 
+# Before the navigation, or else the browser fetches a page's own icon from a server of others.
+st.set_page_config(page_icon=str(_ASSETS / "mark.svg"), layout="wide")
+st.logo(_ASSETS / "logo.svg", size="medium")
 page = st.navigation(list(PAGES), position="top")
 # The page comes first: a narrow tab cuts the end of its title.
-st.set_page_config(page_title=f"{page.title} · StepER", page_icon=str(_ASSETS / "mark.svg"), layout="wide")
-st.logo(_ASSETS / "logo.svg", size="medium")
+st.set_page_config(page_title=f"{page.title} · StepER")
 try:
     page.run()
 except Exception:

@@ -240,7 +240,7 @@ def _progress(desk: Desk, people: Sequence[Any], submitted: int) -> dict[str, An
 def _mounted() -> Any:
     css, js = (
         "\n".join((_ASSETS / part).read_text("utf-8") for part in parts)
-        for parts in (("base.css", "annotate.css"), ("dom.js", "annotate.js"))
+        for parts in (("base.css", "annotate.css"), ("dom.js", "annotate_desk.js", "annotate.js"))
     )
     return st.components.v2.component("steper.annotate", css=css, js=js)
 

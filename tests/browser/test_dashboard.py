@@ -202,6 +202,7 @@ def test_keys_move_through_questions_and_pages(
 
 def test_keys_change_the_run_hide_gold_and_search(browser_page: Page, dashboard: str, tokens: dict[str, str]) -> None:
     visit(browser_page, f"{dashboard}/chains?run={tokens['eval-steper-s1']}")
+    expect(browser_page).to_have_title("Chains · StepER")
     shown = browser_page.locator("article.run h3 .data")
     expect(shown).to_have_text("eval-steper-s1")
     card = browser_page.locator(".card h2")
