@@ -11,13 +11,12 @@ import threading
 from pathlib import Path
 
 _NEEDED = (
-    "app.comparison",
-    "app.compare_charts",
-    "app.charts",
-    "app.views.chain",
-    "app.views.annotate_work",
-    "app.agreeing",
+    "pandas",
+    "pyarrow",
+    *("app.comparison", "app.compare_charts", "app.charts", "app.agreeing", "app.annotation_progress"),
+    *("app.views.chain", "app.views.annotate_work"),
 )
+"""Streamlit itself loads the first two with the first page it draws."""
 
 
 def main() -> None:
