@@ -274,11 +274,11 @@ def recipes(name: str | None) -> None:
     """List the built-in recipes, or print all settings of one with its values."""
     import json
 
-    from steper_core.config import builtin_recipes, load_recipe
+    from steper_core.config import RECIPES, load_recipe
 
     console = Console()
     if name is None:
-        for known in builtin_recipes():
+        for known in RECIPES.names():
             console.say(known)
         return
     for section, values in load_recipe(name).model_dump(mode="json").items():

@@ -125,13 +125,13 @@ def show(name: str, runs: Path) -> None:
 @click.argument("name", required=False)
 def rubrics(name: str | None) -> None:
     """List the built-in label rubrics, print the file of one (a start for your own), or check a file of your own."""
-    from evaluators.label_rubric import builtin_label_rubrics, label_rubric_text, load_label_rubric
+    from evaluators.label_rubric import LABEL_RUBRICS, load_label_rubric
 
     console = Console()
-    if name in builtin_label_rubrics():
-        console.say(label_rubric_text(name).rstrip())
+    if name in LABEL_RUBRICS.names():
+        console.say(LABEL_RUBRICS.text(name).rstrip())
         return
-    for rubric in map(load_label_rubric, [name] if name else builtin_label_rubrics()):
+    for rubric in map(load_label_rubric, [name] if name else LABEL_RUBRICS.names()):
         console.say(f"{rubric.name} {rubric.version}: {rubric.summary}")
 
 

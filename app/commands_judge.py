@@ -115,13 +115,13 @@ def judge(
 @click.argument("name", required=False)
 def rubrics(name: str | None) -> None:
     """List the built-in rubrics, print the file of one (a start for your own), or check a file of your own."""
-    from evaluators.rubric import builtin_rubrics, load_rubric, rubric_text
+    from evaluators.rubric import RUBRICS, load_rubric
 
     console = Console()
-    if name in builtin_rubrics():
-        console.say(rubric_text(name).rstrip())
+    if name in RUBRICS.names():
+        console.say(RUBRICS.text(name).rstrip())
         return
-    for rubric in map(load_rubric, [name] if name else builtin_rubrics()):
+    for rubric in map(load_rubric, [name] if name else RUBRICS.names()):
         console.say(f"{rubric.name} {rubric.version} ({rubric.scope}): {rubric.summary}")
 
 

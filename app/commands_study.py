@@ -44,11 +44,11 @@ def study(
     from app.study_table import cells as table_cells
     from app.study_table import headline, markdown, studies_of, study_result
     from db import list_runs, open_database, run_arrays, score_arrays
-    from steper_core.study_plan import builtin_studies, load_study
+    from steper_core.study_plan import STUDIES, load_study
 
     console = Console()
     if name is None:
-        for known in builtin_studies():
+        for known in STUDIES.names():
             console.say(f"{known}: {load_study(known).title}")
         return
     plan = load_study(name, (*data_overrides(data), *overrides))

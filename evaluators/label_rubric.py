@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from evaluators.tables import parse_table
+from steper_core.builtin_files import BuiltinFiles
 from steper_core.errors import UserError
 from steper_core.jsonl import explain
 from steper_core.records import Ability, ScoreValue
+
+LABEL_RUBRICS = BuiltinFiles("label rubric", "evaluators", "label_rubrics")
 
 RESERVED_KEYS = frozenset("cujksp")
 """Keys that do something else: comment, undo, next, back, skip, passages."""
@@ -130,17 +131,9 @@ def load_label_rubric(name: str) -> LabelRubric:
         UserError: no such rubric, no TOML, an unknown key (with the nearest right one), a wrong value, or a file that
             says something else under a built-in rubric's name and version.
     """
-    known = builtin_label_rubrics()
-    if name in known:
-        return parse_table(f"label rubric {name}", label_rubric_text(name), LabelRubric, LabelVerdict)
-    try:
-        text = Path(name).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{name} is neither a readable TOML file nor a built-in label rubric ({', '.join(known)})"
-        ) from error
-    rubric = parse_table(name, text, LabelRubric, LabelVerdict)
-    if rubric.name in known:
+    rubric = parse_table(*LABEL_RUBRICS.read(name), LabelRubric, LabelVerdict)
+    known = LABEL_RUBRICS.names()
+    if name not in known and rubric.name in known:
         ours = load_label_rubric(rubric.name)
         if rubric.version == ours.version and rubric.digest != ours.digest:
             raise UserError(
@@ -160,17 +153,6 @@ def parse_label_rubric(data: Mapping[str, Any]) -> LabelRubric:
         return LabelRubric.model_validate(dict(data))
     except ValidationError as error:
         raise UserError(f"what the project keeps as its rubric is none: {explain(error)}") from error
-
-
-def builtin_label_rubrics() -> tuple[str, ...]:
-    """Names of the label rubrics that come with the package."""
-    folder = resources.files("evaluators") / "label_rubrics"
-    return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
-
-
-def label_rubric_text(name: str) -> str:
-    """The file of a built-in label rubric, as it stands: a start for one's own."""
-    return (resources.files("evaluators") / "label_rubrics" / f"{name}.toml").read_text("utf-8")
 
 
 def _distinct(what: str, given: list[str]) -> None:

@@ -8,7 +8,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
-from evaluators.rubric import builtin_rubrics, load_rubric
+from evaluators.rubric import RUBRICS, load_rubric
 
 Level = Literal["chain", "step"]
 Unit = Literal["share", "count"]
@@ -104,6 +104,6 @@ def _judged() -> Mapping[str, ScoreMeaning]:
             "share" if rubric.is_share(figure) else "count",
             ("step",) if rubric.scope == "step" else ("chain",),
         )
-        for rubric in map(load_rubric, builtin_rubrics())
+        for rubric in map(load_rubric, RUBRICS.names())
         for figure in rubric.figures
     }

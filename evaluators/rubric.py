@@ -8,13 +8,12 @@ nearest right one.
 from __future__ import annotations
 
 import hashlib
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from evaluators.tables import parse_table
+from steper_core.builtin_files import BuiltinFiles
 from steper_core.errors import UserError
 from steper_core.records import Ability
 
@@ -24,6 +23,8 @@ RubricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 """Without the underscore that parts it from the figure in the name of a score."""
 
 Words = Annotated[str, Field(min_length=1)]
+
+RUBRICS = BuiltinFiles("rubric", "evaluators", "rubrics")
 
 SQA = "sqa"
 """Share of the sub-questions that the rationale answers (StepER, SubQA)."""
@@ -130,15 +131,9 @@ def load_rubric(name: str) -> Rubric:
         UserError: no such rubric, no TOML, an unknown key (with the nearest right one), a wrong value, or a file that
             says something else under a built-in rubric's name and version.
     """
-    known = builtin_rubrics()
-    if name in known:
-        return parse_table(f"rubric {name}", rubric_text(name), Rubric, Verdict)
-    try:
-        text = Path(name).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{name} is neither a readable TOML file nor a built-in rubric ({', '.join(known)})") from error
-    rubric = parse_table(name, text, Rubric, Verdict)
-    if rubric.name in known:
+    rubric = parse_table(*RUBRICS.read(name), Rubric, Verdict)
+    known = RUBRICS.names()
+    if name not in known and rubric.name in known:
         ours = load_rubric(rubric.name)
         if rubric.version == ours.version and rubric.digest != ours.digest:
             raise UserError(
@@ -146,14 +141,3 @@ def load_rubric(name: str) -> Rubric:
                 "something else; give this one another name or version, so that their scores stay apart"
             )
     return rubric
-
-
-def builtin_rubrics() -> tuple[str, ...]:
-    """Names of the rubrics that come with the package."""
-    folder = resources.files("evaluators") / "rubrics"
-    return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
-
-
-def rubric_text(name: str) -> str:
-    """The file of a built-in rubric, as it stands: a start for one's own."""
-    return (resources.files("evaluators") / "rubrics" / f"{name}.toml").read_text("utf-8")

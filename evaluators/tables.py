@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from steper_core.config import parse_toml
 from steper_core.errors import UserError
 from steper_core.jsonl import explain
 
@@ -20,10 +20,7 @@ def parse_table(source: str, text: str, table: type[Table], part: type[BaseModel
     Raises:
         UserError: no TOML, an unknown key or a wrong value.
     """
-    try:
-        values = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{source}: {error}") from error
+    values = parse_toml(source, text)
     try:
         return table.model_validate(values)
     except ValidationError as error:

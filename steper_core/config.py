@@ -9,14 +9,15 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterable, Iterator
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from steper_core.builtin_files import BuiltinFiles
 from steper_core.errors import UserError
 from steper_core.worlds import WorldConfig
+
+RECIPES = BuiltinFiles("recipe", "steper_core", "recipes")
 
 Method = Literal["answer-kd", "logit-kd", "feature-kd", "multitask-kd", "vanilla-kd", "steper"]
 AbilityName = Literal["initialization", "expansion", "aggregation"]
@@ -236,7 +237,7 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     Raises:
         UserError: no such recipe, no TOML, an unknown key (with the nearest right one) or a value of the wrong type.
     """
-    source, text = _read(name)
+    source, text = RECIPES.read(name)
     values = parse_toml(source, text)
     for override in overrides:
         _apply(values, override)
@@ -258,23 +259,6 @@ def parse_toml(source: str, text: str) -> dict[str, Any]:
         raise UserError(f"{source}: a value is nested too deeply to be read; write it flatter") from error
     except ValueError as error:
         raise UserError(f"{source}: {error}") from error
-
-
-def builtin_recipes() -> tuple[str, ...]:
-    """Names of the recipes that come with the package."""
-    folder = resources.files("steper_core") / "recipes"
-    return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
-
-
-def _read(name: str) -> tuple[str, str]:
-    if name in builtin_recipes():
-        return f"recipe {name}", (resources.files("steper_core") / "recipes" / f"{name}.toml").read_text("utf-8")
-    path = Path(name)
-    try:
-        return str(path), path.read_text("utf-8")
-    except (OSError, ValueError) as error:
-        known = ", ".join(builtin_recipes())
-        raise UserError(f"{name} is neither a readable TOML file nor a built-in recipe ({known})") from error
 
 
 def _apply(values: dict[str, Any], override: str) -> None:

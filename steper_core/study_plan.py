@@ -9,15 +9,16 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from steper_core.builtin_files import BuiltinFiles
 from steper_core.config import Section, Seed, load_recipe, parse_toml
 from steper_core.errors import UserError
 from steper_core.run_records import StudyRef
+
+STUDIES = BuiltinFiles("study", "steper_core", "studies")
 
 Shows = Literal["methods", "ablation", "weighting", "scaling", "out-of-domain"]
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -89,7 +90,7 @@ def load_study(name: str, overrides: Iterable[str] = ()) -> Study:
     Raises:
         UserError: no such study, no TOML, an unknown key, or settings of a variant that its recipe does not take.
     """
-    source, text = _read(name)
+    source, text = STUDIES.read(name)
     values = parse_toml(source, text)
     try:
         spanned, listed = _spanned(values.pop("grid", {})), values.get("variants", [])
@@ -105,12 +106,6 @@ def load_study(name: str, overrides: Iterable[str] = ()) -> Study:
         except UserError as error:
             raise UserError(f"{source}, variant {variant.name}: {error}") from error
     return study
-
-
-def builtin_studies() -> tuple[str, ...]:
-    """Names of the studies that come with the package."""
-    folder = resources.files("steper_core") / "studies"
-    return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
 
 
 def _spanned(grid: Any) -> list[dict[str, Any]]:
@@ -157,13 +152,3 @@ def _words(error: Exception) -> str:
         return f"unknown key {place!r}; a study has {', '.join(Study.model_fields)}, grid"
     words = fault["msg"].removeprefix("Value error, ")
     return f"{place}: {words}" if place else words
-
-
-def _read(name: str) -> tuple[str, str]:
-    if name in builtin_studies():
-        return f"study {name}", (resources.files("steper_core") / "studies" / f"{name}.toml").read_text("utf-8")
-    try:
-        return name, Path(name).read_text("utf-8")
-    except (OSError, ValueError) as error:
-        known = ", ".join(builtin_studies())
-        raise UserError(f"{name} is neither a readable TOML file nor a built-in study ({known})") from error

@@ -19,7 +19,7 @@ from db.clean import clean_name
 from db.queries import RunRow
 from db.queries_annotations import get_project
 from db.queries_texts import Database
-from evaluators.label_rubric import builtin_label_rubrics, load_label_rubric
+from evaluators.label_rubric import LABEL_RUBRICS, load_label_rubric
 from evaluators.sampling import Sample
 from steper_core.errors import UserError
 
@@ -70,7 +70,7 @@ def show_form(known: Mapping[str, RunRow]) -> None:
         )
         _fault(faults, "runs")
         with st.container(horizontal=True):
-            rubrics = builtin_label_rubrics()
+            rubrics = LABEL_RUBRICS.names()
             st.selectbox("Rubric", rubrics, rubrics.index(_USUAL), key="new_rubric", width=220)
             st.selectbox("Which chains", get_args(Sample), key="new_sample", format_func=sample_words, width=460)
         _fault(faults, "sample")

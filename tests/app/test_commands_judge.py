@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from app.commands_judge import judge, rubrics
 from app.judging import default_name
 from app.options import Group
-from evaluators.rubric import load_rubric, rubric_text
+from evaluators.rubric import RUBRICS, load_rubric
 from steper_core.run_records import RunKind, RunStatus
 from steper_core.rundir import RunDir, open_run
 from tests.fakes.judge_server import Body, FakeServer, Reply, chat, fault, honest, serve, verdict
@@ -287,11 +287,11 @@ def test_a_run_that_is_not_finished_is_judged_with_a_warning_but_not_while_it_is
 def test_rubrics_are_listed_printed_and_checked(tmp_path: Path) -> None:
     listed = steper("rubrics").stdout.splitlines()
     assert [line.split()[0] for line in listed] == ["abilities", "pairwise", "steps", "subqa"]
-    assert steper("rubrics", "steps").stdout.strip() == rubric_text("steps").strip()
+    assert steper("rubrics", "steps").stdout.strip() == RUBRICS.text("steps").strip()
     own = tmp_path / "own.toml"
-    own.write_text(rubric_text("steps").replace('name = "steps"', 'name = "mine"'))
+    own.write_text(RUBRICS.text("steps").replace('name = "steps"', 'name = "mine"'))
     assert steper("rubrics", str(own)).stdout.startswith("mine 1 (step): ")
-    own.write_text(rubric_text("steps").replace("scope", "scop"))
+    own.write_text(RUBRICS.text("steps").replace("scope", "scop"))
     assert "did you mean 'scope'?" in refused(steper("rubrics", str(own)))
 
 

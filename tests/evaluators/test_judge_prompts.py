@@ -17,7 +17,7 @@ from evaluators.judge_prompts import (
     quote,
     why_unjudged,
 )
-from evaluators.rubric import builtin_rubrics, load_rubric
+from evaluators.rubric import RUBRICS, load_rubric
 from steper_core.errors import UserError
 from steper_core.records import Passage, Step
 from tests.fakes.injections import INJECTIONS
@@ -118,7 +118,7 @@ def test_what_is_asked_depends_on_the_abilities_that_the_chain_has() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", builtin_rubrics())
+@pytest.mark.parametrize("name", RUBRICS.names())
 def test_the_request_names_every_key_and_label(name: str) -> None:
     rubric = load_rubric(name)
     item = items_of(rubric, question(), GOOD, RIVAL)[0]

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from evaluators.label_rubric import (
+    LABEL_RUBRICS,
     RESERVED_KEYS,
-    builtin_label_rubrics,
-    label_rubric_text,
     load_label_rubric,
     parse_label_rubric,
 )
@@ -17,7 +16,7 @@ from evaluators.rubric import load_rubric
 from steper_core.errors import UserError
 
 
-@pytest.mark.parametrize("name", builtin_label_rubrics())
+@pytest.mark.parametrize("name", LABEL_RUBRICS.names())
 def test_a_built_in_rubric_survives_as_a_snapshot(name: str) -> None:
     rubric = load_label_rubric(name)
     assert rubric.name == name
@@ -45,7 +44,7 @@ def test_labels_are_found_by_value_and_verdicts_by_name() -> None:
 
 
 def own_file(tmp_path: Path, old: str, new: str) -> str:
-    text = label_rubric_text("steps").replace('name = "steps"', 'name = "mine"')
+    text = LABEL_RUBRICS.text("steps").replace('name = "steps"', 'name = "mine"')
     assert old in text
     file = tmp_path / "mine.toml"
     file.write_text(text.replace(old, new, 1))

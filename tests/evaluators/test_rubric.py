@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluators.rubric import builtin_rubrics, load_rubric, rubric_text
+from evaluators.rubric import RUBRICS, load_rubric
 from steper_core.errors import UserError
 from steper_core.records import ABILITIES
 
@@ -37,7 +37,7 @@ def fault(folder: Path, text: str) -> str:
 
 
 def test_the_built_in_rubrics_ask_what_their_names_say() -> None:
-    assert builtin_rubrics() == ("abilities", "pairwise", "steps", "subqa")
+    assert RUBRICS.names() == ("abilities", "pairwise", "steps", "subqa")
     abilities = load_rubric("abilities")
     assert [verdict.ability for verdict in abilities.verdicts] == list(ABILITIES)
     assert [abilities.score_name(figure) for figure in abilities.figures] == [
@@ -50,7 +50,7 @@ def test_the_built_in_rubrics_ask_what_their_names_say() -> None:
     assert steps.verdicts[0].labels == {"good": 1.0, "neutral": 0.0, "bad": -1.0} and "unsupported" in steps.tags
     assert load_rubric("subqa").figures == ("sqa", "ri")
     assert load_rubric("pairwise").figures == ("preference", "consistency")
-    assert {load_rubric(name).name for name in builtin_rubrics()} == set(builtin_rubrics())
+    assert {load_rubric(name).name for name in RUBRICS.names()} == set(RUBRICS.names())
 
 
 def test_percent_is_for_figures_between_0_and_1() -> None:
@@ -107,7 +107,7 @@ def test_a_name_that_leads_nowhere_is_told_the_built_in_ones(tmp_path: Path) -> 
 
 
 def test_a_changed_built_in_rubric_needs_a_version_of_its_own(tmp_path: Path) -> None:
-    text = rubric_text("subqa")
+    text = RUBRICS.text("subqa")
     assert load_rubric(write(tmp_path, text)).digest == load_rubric("subqa").digest
     changed = text.replace("Do the lines answer", "Do they answer")
     assert "give this one another name or version" in fault(tmp_path, changed)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from steper_core.config import Recipe, builtin_recipes, load_recipe
+from steper_core.config import RECIPES, Recipe, load_recipe
 from steper_core.errors import UserError
 
 
@@ -31,13 +31,13 @@ def test_an_empty_recipe_has_the_defaults(tmp_path: Path) -> None:
     assert (found.teacher.backend, found.student.backend) == ("gold", "local")
 
 
-@pytest.mark.parametrize("name", builtin_recipes())
+@pytest.mark.parametrize("name", RECIPES.names())
 def test_every_builtin_recipe_loads_by_its_name(name: str) -> None:
     assert load_recipe(name).name == name
 
 
 def test_the_demo_and_the_files_recipe_are_built_in() -> None:
-    assert {"demo", "files"} <= set(builtin_recipes())
+    assert {"demo", "files"} <= set(RECIPES.names())
 
 
 def test_a_file_sets_what_it_names_and_leaves_the_rest(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_an_override_into_a_value_is_refused() -> None:
 
 def test_an_unknown_recipe_lists_the_builtin_ones(tmp_path: Path) -> None:
     message = fault(str(tmp_path / "none.toml"))
-    assert "neither a readable TOML file nor a built-in recipe" in message and ", ".join(builtin_recipes()) in message
+    assert "neither a readable TOML file nor a built-in recipe" in message and ", ".join(RECIPES.names()) in message
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from steper_core.config import load_recipe
 from steper_core.errors import UserError
-from steper_core.study_plan import builtin_studies, load_study
+from steper_core.study_plan import STUDIES, load_study
 
 TRAINED = "[[variants]]\nname = 'a'\n"
 HEAD = 'name = "mine"\ntitle = "Mine"\nrecipe = "demo"\n'
@@ -108,7 +108,7 @@ def test_an_unknown_study_lists_the_builtin_ones() -> None:
         load_study("nowhere")
 
 
-@pytest.mark.parametrize("name", builtin_studies())
+@pytest.mark.parametrize("name", STUDIES.names())
 def test_every_builtin_study_is_sound(name: str) -> None:
     study = load_study(name)
     assert study.title and study.paper and len(study.variants) >= 4
