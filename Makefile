@@ -10,8 +10,8 @@ ARGS ?=
 demo: $(READY)  ## run the main job and open the dashboard (ARGS=--no-app stops before it)
 	$(BIN)/steper demo $(ARGS)
 
-test: $(READY)  ## run all tests with coverage
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
+test: $(READY)  ## run all tests (ARGS=--cov with coverage, which takes twice the time)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(READY)  ## format, lint, types, import layers
 	$(BIN)/ruff format --check .
