@@ -82,4 +82,6 @@ def _figure(name: str) -> Callable[[RunRow], float | None]:
 
 def _compared(run: RunRow) -> tuple[Any, ...]:
     rank = METHOD_ORDER.index(run.method) if run.method in METHOD_ORDER else len(METHOD_ORDER)
-    return (run.dataset, rank, run.method, run.model, run.framework, run.seed, -run.started.timestamp())
+    # A study has variants of one method: each stays with its own seeds, whose mean stands below them.
+    variant = run.study.variant if run.study else ""
+    return (run.dataset, rank, run.method, run.model, run.framework, variant, run.seed, -run.started.timestamp())

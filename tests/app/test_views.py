@@ -16,7 +16,7 @@ from app.views.run_details import details
 from app.views.run_order import next_sort, ordered
 from app.views.run_table import listed, mixed_versions, table_data
 from app.views.seeds import seed_groups
-from db.queries import FigureRow, QuestionView, RunRow, TrainPointRow
+from db.queries import FigureRow, QuestionView, RunRow, StudyRow, TrainPointRow
 
 MakeRun = Callable[..., RunRow]
 MakeQuestion = Callable[..., QuestionView]
@@ -73,6 +73,14 @@ def test_sorting_puts_missing_values_last_in_both_directions(make_run: MakeRun) 
     assert [run.id for run in ordered(rows, "em")] == [1, 3, 2]
     assert [run.id for run in ordered(rows, "-em")] == [3, 1, 2]
     assert [run.id for run in ordered(rows, "no such column")] == [3, 2, 1]
+
+
+def test_variants_of_one_method_keep_to_their_own_seeds(make_run: MakeRun) -> None:
+    def of(number: int, variant: str, seed: int) -> RunRow:
+        return make_run(number, seed=seed, study=StudyRow("s", "S", "methods", variant, 0, ""))
+
+    rows = [of(1, "uniform", 0), of(2, "learned", 1), of(3, "uniform", 1), of(4, "learned", 0)]
+    assert [run.id for run in ordered(rows, "")] == [4, 2, 1, 3]
 
 
 def test_a_heading_sorts_numbers_falling_and_names_rising_first() -> None:
