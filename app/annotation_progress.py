@@ -79,11 +79,11 @@ def print_disagreements(console: Console, engine: Database, project: ProjectRow,
     rubric = parse_label_rubric(project.rubric)
     rows = labels(engine, project.id)
     chains = {row.item_id: (row.question_key, row.run_uid) for row in rows}
-    names = {run.uid: run.name for run in list_runs(engine)}
     found = disagreements(given_labels(rows, rubric))
     if not found:
         console.say("people differ nowhere so far")
         return
+    names = {run.uid: run.name for run in list_runs(engine)}
     cells = []
     for each in found[:limit]:
         said = ", ".join(f"{one_line(who, 30)} {value:g}" for who, value in sorted(each.values.items()))

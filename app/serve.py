@@ -13,8 +13,13 @@ from pathlib import Path
 _NEEDED = (
     "pandas",
     "pyarrow",
-    *("app.comparison", "app.compare_charts", "app.charts", "app.agreeing", "app.annotation_progress"),
-    *("app.views.chain", "app.views.annotate_work"),
+    "app.comparison",
+    "app.compare_charts",
+    "app.charts",
+    "app.agreeing",
+    "app.annotation_progress",
+    "app.views.chain",
+    "app.views.annotate_work",
 )
 """Streamlit itself loads the first two with the first page it draws."""
 

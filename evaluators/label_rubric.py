@@ -7,13 +7,12 @@ judge's, the two can be compared.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from evaluators.tables import parse_table
+from evaluators.tables import VersionedTable, load_versioned
 from steper_core.builtin_files import BuiltinFiles
 from steper_core.errors import UserError
 from steper_core.jsonl import explain
@@ -78,11 +77,9 @@ class ErrorTag(_Part):
     means: Words
 
 
-class LabelRubric(_Part):
+class LabelRubric(VersionedTable):
     """What people are asked: verdicts on each step and on the whole chain, and error tags for steps."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-    version: Words
     summary: Words
     instructions: Words
     steps: tuple[LabelVerdict, ...] = ()
@@ -103,11 +100,6 @@ class LabelRubric(_Part):
                 raise ValueError(f"{place}: the key {taken[0]!r} does something else (reserved: c u j k s p)")
             _distinct(f"{place}: key", used)
         return self
-
-    @property
-    def digest(self) -> str:
-        """A short digest of all that the rubric says."""
-        return hashlib.blake2b(self.model_dump_json().encode(), digest_size=8).hexdigest()
 
     @property
     def verdicts(self) -> tuple[LabelVerdict, ...]:
@@ -131,16 +123,7 @@ def load_label_rubric(name: str) -> LabelRubric:
         UserError: no such rubric, no TOML, an unknown key (with the nearest right one), a wrong value, or a file that
             says something else under a built-in rubric's name and version.
     """
-    rubric = parse_table(*LABEL_RUBRICS.read(name), LabelRubric, LabelVerdict)
-    known = LABEL_RUBRICS.names()
-    if name not in known and rubric.name in known:
-        ours = load_label_rubric(rubric.name)
-        if rubric.version == ours.version and rubric.digest != ours.digest:
-            raise UserError(
-                f"{name}: a built-in label rubric is named {rubric.name!r} and has version {rubric.version!r} too, but "
-                "says something else; give this one another name or version, so that their labels stay apart"
-            )
-    return rubric
+    return load_versioned(LABEL_RUBRICS, name, LabelRubric, LabelVerdict, "labels")
 
 
 def parse_label_rubric(data: Mapping[str, Any]) -> LabelRubric:

@@ -7,21 +7,16 @@ nearest right one.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from evaluators.tables import parse_table
+from evaluators.tables import VersionedTable, load_versioned
 from steper_core.builtin_files import BuiltinFiles
-from steper_core.errors import UserError
 from steper_core.records import Ability
 
 Scope = Literal["chain", "step", "hops", "pair"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-RubricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-"""Without the underscore that parts it from the figure in the name of a score."""
-
 Words = Annotated[str, Field(min_length=1)]
 
 RUBRICS = BuiltinFiles("rubric", "evaluators", "rubrics")
@@ -67,7 +62,7 @@ class Verdict(_Part):
         return labels
 
 
-class Rubric(_Part):
+class Rubric(VersionedTable):
     """What a judge is asked.
 
     `scope`: "chain" and "step" ask all verdicts in one call a chain or a step; "hops" asks its one verdict of every
@@ -76,8 +71,6 @@ class Rubric(_Part):
     mean.
     """
 
-    name: RubricName
-    version: Words
     scope: Scope
     summary: Words
     instructions: Words
@@ -109,11 +102,6 @@ class Rubric(_Part):
         names = tuple(verdict.name for verdict in self.verdicts)
         return (*names, CONSISTENCY) if self.scope == "pair" else names
 
-    @property
-    def digest(self) -> str:
-        """A short digest of all that the rubric says."""
-        return hashlib.blake2b(self.model_dump_json().encode(), digest_size=8).hexdigest()
-
     def score_name(self, figure: str) -> str:
         """The name of the score that a figure becomes."""
         return f"{self.name}_{figure}"
@@ -131,13 +119,4 @@ def load_rubric(name: str) -> Rubric:
         UserError: no such rubric, no TOML, an unknown key (with the nearest right one), a wrong value, or a file that
             says something else under a built-in rubric's name and version.
     """
-    rubric = parse_table(*RUBRICS.read(name), Rubric, Verdict)
-    known = RUBRICS.names()
-    if name not in known and rubric.name in known:
-        ours = load_rubric(rubric.name)
-        if rubric.version == ours.version and rubric.digest != ours.digest:
-            raise UserError(
-                f"{name}: a built-in rubric is named {rubric.name!r} and has version {rubric.version!r} too, but says "
-                "something else; give this one another name or version, so that their scores stay apart"
-            )
-    return rubric
+    return load_versioned(RUBRICS, name, Rubric, Verdict, "scores")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -18,6 +17,7 @@ from app.plain import one_line, plain
 from app.store import Store
 from app.tokens import ABILITIES, ABILITY_COLOURS, ABILITY_INKS, RIGHT, UNSCORED, WRONG
 from app.views.chain import asked_with, read_by
+from app.views.component import mounted
 from app.views.grounded import segments
 from app.views.label_words import label_chip, readable, rubric_data
 from db.annotation_slots import adjudicate, hand_out
@@ -47,7 +47,6 @@ AHEAD = 5
 _BEHIND = 3
 """Submitted items that lie ready for going back."""
 
-_ASSETS = Path(__file__).parent / "assets"
 _TITLE = 160
 _LONGEST_TEXT = 20_000
 """Characters of a passage or a line that are sent; more of them nobody reads at this desk."""
@@ -238,11 +237,7 @@ def _progress(desk: Desk, people: Sequence[Any], submitted: int) -> dict[str, An
 
 @st.cache_resource(show_spinner=False)
 def _mounted() -> Any:
-    css, js = (
-        "\n".join((_ASSETS / part).read_text("utf-8") for part in parts)
-        for parts in (("base.css", "annotate.css"), ("dom.js", "annotate_desk.js", "annotate.js"))
-    )
-    return st.components.v2.component("steper.annotate", css=css, js=js)
+    return mounted("annotate", "annotate_desk.js")
 
 
 def draw_work(data: dict[str, Any], *, key: str, on_queue: Any) -> None:

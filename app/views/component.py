@@ -18,8 +18,7 @@ class Component:
     """A component whose parts lie in assets/NAME.css and assets/NAME.js."""
 
     def __init__(self, name: str) -> None:
-        css, js = ("\n".join((_ASSETS / part).read_text("utf-8") for part in parts) for parts in _parts(name))
-        self._mount = st.components.v2.component(f"steper.{name}", css=css, js=js)
+        self._mount = mounted(name)
 
     def draw(self, data: dict[str, Any], *, key: str, on_event: Callable[[Event], None] | None = None) -> Event | None:
         """Draw the data; `on_event` is called before the page is drawn again, the event is also returned then."""
@@ -32,8 +31,14 @@ class Component:
         return _event(self._mount(key=key, data=data, on_event_change=called))
 
 
-def _parts(name: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    return ("base.css", f"{name}.css"), ("dom.js", f"{name}.js")
+def mounted(name: str, *before: str) -> Any:
+    """What draws the component of assets/NAME.css and assets/NAME.js; the scripts `before` come before its own."""
+    css = _joined("base.css", f"{name}.css")
+    return st.components.v2.component(f"steper.{name}", css=css, js=_joined("dom.js", *before, f"{name}.js"))
+
+
+def _joined(*parts: str) -> str:
+    return "\n".join((_ASSETS / part).read_text("utf-8") for part in parts)
 
 
 def _event(result: Any) -> Event | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from app.tokens import METHOD_ORDER
+from app.views.seeds import system_of
 from db.queries import RunRow
 
 
@@ -82,6 +83,5 @@ def _figure(name: str) -> Callable[[RunRow], float | None]:
 
 def _compared(run: RunRow) -> tuple[Any, ...]:
     rank = METHOD_ORDER.index(run.method) if run.method in METHOD_ORDER else len(METHOD_ORDER)
-    # A study has variants of one method: each stays with its own seeds, whose mean stands below them.
-    variant = run.study.variant if run.study else ""
-    return (run.dataset, rank, run.method, run.model, run.framework, variant, run.seed, -run.started.timestamp())
+    # The seeds of a system stay together: their mean stands below them.
+    return (run.dataset, rank, run.method, *system_of(run), run.seed, -run.started.timestamp())

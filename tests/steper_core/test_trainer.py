@@ -7,6 +7,7 @@ import math
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,18 @@ def gradients(
         trainer.training_step(model, batch, whole)
     found = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
     return found | ({"s": weighting.s.grad} if isinstance(weighting, LearnedWeighting) else {})
+
+
+class KilledError(Exception):
+    """What a kill is to the training: an end at once."""
+
+
+def killed_at(step: int) -> Callable[[int, int], None]:
+    def kill(done: int, _all: int) -> None:
+        if done == step:
+            raise KilledError
+
+    return kill
 
 
 @pytest.mark.parametrize(
@@ -198,15 +211,8 @@ def test_a_killed_training_resumes_to_the_same_weights(tiny_model: Path, tmp_pat
     data = chains(6)
     whole = train(tmp_path, tiny_model, "whole", data, config)
 
-    class KilledError(Exception):
-        pass
-
-    def kill(done: int, _all: int) -> None:
-        if done == 8:
-            raise KilledError
-
     with pytest.raises(KilledError):
-        train(tmp_path, tiny_model, "cut", data, config, on_progress=kill)
+        train(tmp_path, tiny_model, "cut", data, config, on_progress=killed_at(8))
     torn = tmp_path / "cut" / "checkpoints" / "checkpoint-9"
     torn.mkdir()
     (torn / "model.safetensors").write_bytes(b"half")
@@ -223,15 +229,8 @@ def test_a_damaged_checkpoint_is_named_and_once_deleted_the_one_before_is_taken_
 ) -> None:
     config = settings(epochs=3, keep_checkpoints=9)
 
-    class KilledError(Exception):
-        pass
-
-    def kill(done: int, _all: int) -> None:
-        if done == 3:
-            raise KilledError
-
     with pytest.raises(KilledError):
-        train(tmp_path, tiny_model, "run", chains(6), config, on_progress=kill)
+        train(tmp_path, tiny_model, "run", chains(6), config, on_progress=killed_at(3))
     last = tmp_path / "run" / "checkpoints" / "checkpoint-2"
     for name in ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "side.pt", "config.json"):
         whole = (last / name).read_bytes()
@@ -273,15 +272,8 @@ def test_a_student_follows_a_teacher_and_resumes_with_its_projections(
     data = chains(6)
     whole = train(tmp_path, tiny_model, "whole", data, config, teacher=tiny_model)
 
-    class KilledError(Exception):
-        pass
-
-    def kill(done: int, _all: int) -> None:
-        if done == 5:
-            raise KilledError
-
     with pytest.raises(KilledError):
-        train(tmp_path, tiny_model, "cut", data, config, teacher=tiny_model, on_progress=kill)
+        train(tmp_path, tiny_model, "cut", data, config, teacher=tiny_model, on_progress=killed_at(5))
     resumed = train(tmp_path, tiny_model, "cut", data, config, teacher=tiny_model)
     assert same(weights(whole, 8), weights(resumed, 8), 1e-4)
     # A student that starts as its teacher differs from it only after the first step.
@@ -318,6 +310,7 @@ def test_a_tracker_that_is_not_installed_is_named(tiny_model: Path, tmp_path: Pa
 
 FULL_DISK = """
 import resource, signal, sys
+from collections.abc import Callable
 from pathlib import Path
 from tests.steper_core.test_trainer import chains, settings, train
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -369,16 +362,9 @@ def test_a_training_that_is_asked_to_stop_saves_its_step_and_goes_on_from_there(
 
 
 def test_what_a_stopped_attempt_logged_beyond_its_checkpoint_is_dropped(tiny_model: Path, tmp_path: Path) -> None:
-    class KilledError(Exception):
-        pass
-
-    def kill(done: int, _all: int) -> None:
-        if done == 2:
-            raise KilledError
-
     config = settings(epochs=1, batch_chains=2)
     with pytest.raises(KilledError):
-        train(tmp_path, tiny_model, "run", chains(6), config, on_progress=kill)
+        train(tmp_path, tiny_model, "run", chains(6), config, on_progress=killed_at(2))
     assert [point.step for point in RunDir(tmp_path / "run").train_points()] == [1, 2]
     seen: list[int] = []
 
