@@ -81,6 +81,14 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate(overflow) <= 0)
 
 
+def unfold(page: Page, title: str) -> None:
+    """Open a folded part and let it come to rest: a press on what still slides down ends on what has taken its place."""
+    summary = page.locator("summary").filter(has_text=title)
+    summary.click()
+    part = summary.locator("xpath=..").element_handle()
+    page.wait_for_function("part => part.open && part.getAnimations().length === 0", arg=part)
+
+
 def choose(page: Page, label: str, option: str) -> None:
     """Choose from a list, opening it again if the page, drawn anew under it, has closed it."""
     found = page.get_by_role("option", name=option)
@@ -99,7 +107,7 @@ def test_a_project_is_made_by_the_form_and_labelled(
     page = browser_page
     visit(page, labelling)
     expect(page.get_by_role("table", name="Projects")).to_be_visible()
-    page.get_by_text("New project").click()
+    unfold(page, "New project")
     page.get_by_role("textbox", name="Name", exact=True).fill("made here")
     page.get_by_role("button", name="Create project").click()
     expect(page.get_by_text("Choose at least one run.")).to_be_visible()
@@ -166,7 +174,7 @@ def test_progress_gives_back_exports_and_imports(
     expect(people.nth(1)).to_contain_text("120")
     found = get_project(engine, differing)
     assert found is not None and len(slots_of(engine, found.id, "ann")) == 4
-    page.get_by_text("Export and import").click()
+    unfold(page, "Export and import")
     with page.expect_download() as waiting:
         page.get_by_role("button", name="JSONL").click()
     file = tmp_path / "labels.jsonl"
