@@ -135,6 +135,14 @@ def test_a_filter_stands_in_the_url_and_the_url_brings_it_back(
     expect(browser_page.locator('th[aria-sort="descending"]')).to_have_count(0)
 
 
+def test_the_start_page_answers_to_its_name_too(browser_page: Page, dashboard: str) -> None:
+    browser_page.goto(f"{dashboard}/runs?kind=train")
+    expect(browser_page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
+    expect(browser_page).to_have_url(f"{dashboard}/?kind=train")
+    expect(browser_page).to_have_title("Runs · StepER")
+    expect(browser_page.get_by_text("Page not found")).to_have_count(0)
+
+
 def test_ticked_runs_stand_side_by_side(
     browser_page: Page, dashboard: str, tokens: dict[str, str], strangers: list[str]
 ) -> None:

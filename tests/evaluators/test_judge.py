@@ -248,8 +248,8 @@ def test_tokens_are_estimated_from_bytes(cache: AnswerCache, server: FakeServer)
     judge = judge_of(server.url, cache)
     (call,) = judge.plan(items(1), 1)
     messages = Prompter(load_rubric("abilities"), PASSAGES).messages(call.item)
-    exact = sum(len(message["content"].encode()) for message in messages) / 4
-    assert call.prompt_tokens - exact in (0, 0.25, 0.5, 0.75)
+    exact = sum(len(message["content"].encode()) for message in messages) / 3.5
+    assert 0 <= call.prompt_tokens - exact < 1
     assert tokens_of([call, call]) == (2 * call.prompt_tokens, 240)
 
 
