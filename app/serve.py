@@ -5,6 +5,7 @@ python -m app.serve --server.port=8501 ...      takes the options of `streamlit 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 import threading
@@ -38,6 +39,9 @@ def main() -> None:
 def _load() -> None:
     for name in _NEEDED:
         importlib.import_module(name)
+    # What is loaded stays: searched for garbage at every visit, it would double the time of a page with many labels.
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":

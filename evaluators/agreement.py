@@ -9,9 +9,10 @@ scikit-learn and krippendorff.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Literal
 
 import numpy as np
@@ -295,16 +296,14 @@ def _pooled(ratings: Ratings, seed: int, resamples: int) -> _Counts:
     pairs = [
         (unit[0], one, other, 1 / (len(given) - 1))
         for unit, given in rated.items()
-        for place, one in enumerate(given)
-        for rival, other in enumerate(given)
-        if place != rival
+        for one, other in permutations(given, 2)
     ]
     labels_used = sorted({label for given in rated.values() for label in given})
     return _Counts.of(labels_used, pairs, len(rated), seed, resamples)
 
 
 def _check(raters: Sequence[Labels]) -> None:
-    if not all(np.isfinite(label) for labels in raters for label in labels.values()):
+    if not all(math.isfinite(label) for labels in raters for label in labels.values()):
         raise ValueError("a label must be a finite number; leave out a unit that was not rated")
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -66,12 +65,8 @@ def replacement(
         return _nothing(_why_none(by_unit, machine))
     places = {question: place for place, question in enumerate(questions)}
     sums = np.zeros((len(questions), 3))
-    for unit in shared:
-        given = by_unit[unit]
-        pairs = len(given) * (len(given) - 1) / 2
-        with_machine = sum(label == machine[unit] for label in given) / len(given)
-        with_people = sum(one == other for one, other in combinations(given, 2)) / pairs
-        sums[places[unit[0]]] += (with_machine, with_people, 1)
+    shares = [(*_shares(by_unit[unit], machine[unit]), 1.0) for unit in shared]
+    np.add.at(sums, [places[unit[0]] for unit in shared], shares)
     mine, theirs = (float(sums[:, column].sum() / len(shared)) for column in (0, 1))
     if len(questions) < 2:
         return Replacement("cannot be told", mine, theirs, mine - theirs, None, None, len(shared), 1, "one question")
@@ -107,6 +102,13 @@ def sentence(found: Replacement, machine: str, about: str, *, margin: float = MA
         return f"On {about} {machine} cannot stand in for labels: {figures}."
     why = f"{found.reason}" if found.reason else f"the interval reaches below and above -{100 * margin:.0f} points"
     return f"On {about} it cannot be told whether {machine} can stand in for labels ({why}): {figures}."
+
+
+def _shares(given: list[float], machine: float) -> tuple[float, float]:
+    """The share of people's labels of a unit that equal the machine's, and of their pairs that are equal."""
+    count = len(given)
+    equal = sum(map(given.count, given)) - count
+    return given.count(machine) / count, equal / (count * (count - 1))
 
 
 def _why_not(people: Ratings, shared: Sequence[Unit], questions: int, seed: int, resamples: int) -> str | None:

@@ -280,7 +280,7 @@ def resampled_means(rows: Values, seed: int, resamples: int) -> Values:
     often each was drawn, so that a single product of matrices adds them up.
     """
     rng = np.random.default_rng(seed)
-    distinct, counts = np.unique(rows, axis=0, return_counts=True)
+    distinct, counts = _distinct(rows)
     total, columns = rows.shape
     wide = columns > _NARROW
     few = len(distinct) * (_ROWS_COUNTED if wide else _ROWS_LOOKED_UP) < total
@@ -299,6 +299,13 @@ def resampled_means(rows: Values, seed: int, resamples: int) -> Values:
                 means[start : start + size, column] = values.take(drawn).sum(axis=1)
     means /= total
     return means
+
+
+def _distinct(rows: Values) -> tuple[Values, npt.NDArray[np.int64]]:
+    """The distinct rows in order, and how often each occurs: numpy's `unique` takes ten times as long over rows."""
+    ordered = rows[np.lexsort(rows.T[::-1])]
+    first = np.flatnonzero(np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1)))
+    return ordered[first], np.diff(np.append(first, len(rows)))
 
 
 def _counted(drawn: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> Values:
