@@ -224,7 +224,9 @@ def system_over_seeds(
         return None, None, None, 0
     means = _over_drawn_seeds(resampled_means(scored, seed, resamples), np.random.default_rng([seed, len(runs)]))
     mean = _mean(scored.ravel())
-    return mean, *_interval(means, mean, len(scored)), len(scored)
+    # Stretched, a mean could leave the range of its own values: no share is above 100 %.
+    within = means.clip(scored.min(), scored.max())
+    return mean, *_interval(within, mean, len(scored)), len(scored)
 
 
 def by_group(
