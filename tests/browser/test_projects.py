@@ -82,7 +82,7 @@ def fits(page: Page) -> bool:
 
 
 def unfold(page: Page, title: str) -> None:
-    """Open a folded part and let it come to rest: a press on what still slides down ends on what has taken its place."""
+    """Open a folded part and let it come to rest: a press on what still slides ends on what has taken its place."""
     summary = page.locator("summary").filter(has_text=title)
     summary.click()
     part = summary.locator("xpath=..").element_handle()
