@@ -42,6 +42,7 @@ def show() -> None:
     if not projects:
         st.write("Agreement is about labels that people gave. Create a labelling project from the chains of some runs:")
         st.code("steper annotate create NAME --run RUN --items 50 --overlap 2", language=None)
+        st.page_link("app_pages/annotate.py", label="Annotate", icon=":material/edit_note:")
         return
     if state.project and state.project not in projects:
         st.warning("The link names a project that is not in this database.", icon=":material/link_off:")
