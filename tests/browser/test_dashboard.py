@@ -186,6 +186,8 @@ def test_keys_move_through_questions_and_pages(
     visit(browser_page, f"{dashboard}/chains?run={tokens['eval-steper-s1']}")
     card = browser_page.locator(".card h2")
     expect(card).to_have_text(question_text(0))
+    # The list, which listens to the keys, may come after the card.
+    expect(active_question(browser_page)).to_contain_text("number 0")
     for _ in range(7):
         browser_page.keyboard.press("j")
     expect(card).to_have_text(question_text(7))
