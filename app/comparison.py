@@ -19,7 +19,8 @@ from app.tokens import RUN_LETTERS
 from db.queries import RunArrays, RunRow, ScoreArray
 from evaluators.intervals import figure_of
 from evaluators.meanings import meaning_of
-from evaluators.significance import PairedResult, Values, holm, over_seeds, paired
+from evaluators.resampling import Values
+from evaluators.significance import PairedResult, holm, over_seeds, paired
 from evaluators.verdict import Unit, matrix_note, verdict, verdict_over_seeds
 from steper_core.digests import differences
 from steper_core.run_records import Figure

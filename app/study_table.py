@@ -10,7 +10,7 @@ import numpy as np
 
 from db.queries import RunArrays, RunRow, ScoreArray, StudyRow
 from evaluators.over_seeds import SystemMean, against, system_mean
-from evaluators.significance import Values
+from evaluators.resampling import Values
 
 ScoreName = tuple[str, str]
 

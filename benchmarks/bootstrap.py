@@ -17,7 +17,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evaluators.significance import Values, paired
+from evaluators.resampling import Values
+from evaluators.significance import paired
 from steper_core.environment import describe_environment
 
 ROUNDS = 3

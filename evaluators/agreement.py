@@ -18,7 +18,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from evaluators.significance import ALPHA, resampled_means
+from evaluators.resampling import resampled_means
+from evaluators.significance import ALPHA
 
 Rater = str
 Unit = tuple[str, int, str]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from evaluators.significance import resampled_means
+from evaluators.resampling import resampled_means
 from steper_core.errors import UserError
 from steper_core.records import Score
 from steper_core.run_records import Figure

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluators.significance import Values, holm, over_seeds, system_over_seeds
+from evaluators.resampling import Values
+from evaluators.significance import holm, over_seeds, system_over_seeds
 from evaluators.verdict import verdict_over_seeds
 
 Runs = Mapping[str, Sequence[Values]]

@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 
 from evaluators.agreement import Labels, Ratings, Unit, krippendorff_alpha
-from evaluators.significance import ALPHA, resampled_means
+from evaluators.resampling import resampled_means
+from evaluators.significance import ALPHA
 
 MARGIN = 0.05
 """By how much less a machine may agree with people than they do with each other, and still stand in for them."""

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluators.significance import Effect, Values, by_group, holm, mcnemar, over_seeds, paired, resampled_means
+from evaluators.resampling import Values, resampled_means
+from evaluators.significance import Effect, by_group, holm, mcnemar, over_seeds, paired
 
 NAN = float("nan")
 
