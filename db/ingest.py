@@ -37,6 +37,7 @@ from db.models import (
 )
 from db.rows import RunRows, RunState, read_rows, state_of
 from db.session import reading, writing
+from steper_core import records
 from steper_core.errors import UserError
 from steper_core.run_records import RunInfo
 
@@ -222,8 +223,21 @@ class _Writer:
 
     def _write_passages(self) -> None:
         # In the order of their ids, so that two writers never wait for each other in a circle.
-        rows = ((key, *self.rows.passages[key]) for key in sorted(self.rows.passages))
+        passages = self.rows.passages
+        rows = ((key, *passages[key]) for key in sorted(passages))
         write_tuples(self.connection, insert_missing(self.connection, Passage), rows)
+        # An id that is made of title and text stands for no other passage.
+        foreign = [key for key, words in passages.items() if records.Passage.of(*words).id != key]
+        other: list[str] = []
+        for chunk in chunks(foreign, _LOOKUP):
+            statement = sa.select(Passage.id, Passage.title, Passage.text).where(Passage.id.in_(chunk))
+            stored = self.connection.execute(statement)
+            other += [key for key, *words in stored if passages[key] != tuple(words)]
+        if other:
+            self.notes.append(
+                "passages whose id stands for another passage of an earlier run, which is shown in their place: "
+                f"{len(other)} (first: {min(other)!r})"
+            )
 
     def _write_questions(self) -> dict[str, int]:
         """Insert the questions that are new; return the row id of each by its id in the run."""

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeGuard
 
 from steper_core.errors import UserError
 from steper_core.json_text import parse_document, parse_line
 from steper_core.readers import Reader, Row, RowError, match_key, recognise
-from steper_core.records import Passage, Question
+from steper_core.records import Hop, Passage, Question
 from steper_core.texts import one_line
 
 HUB_PREFIX = "hub:"
@@ -53,6 +53,14 @@ class Dataset:
     questions: tuple[Question, ...]
     passages: tuple[Passage, ...]
     problems: tuple[RowProblem, ...]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a corpus file holds: its passages, each once, and which passage the file's own ids stand for."""
+
+    passages: tuple[Passage, ...]
+    own_ids: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -96,40 +104,61 @@ def read_hub(name: str, load: HubLoader | None = None) -> Dataset:
     return _collect(name, enumerate(rows, start=1))
 
 
-def read_corpus(path: Path) -> tuple[Passage, ...]:
-    """Read a corpus: JSON lines of {id?, title, text}; equal passages are one, an id of its own is kept.
+def read_corpus(path: Path) -> Corpus:
+    """Read a corpus: JSON lines of {id?, title, text}; equal passages are one.
+
+    A passage is known by its title and text wherever it comes from; an id in the file only tells which passage the hops
+    of questions mean that were written for it.
 
     Raises:
         UserError: the file cannot be read, a line is no passage, or one id stands for two different passages.
     """
     passages: dict[str, Passage] = {}
+    own_ids: dict[str, str] = {}
     for number, row in _file_rows(path):
         try:
-            passage = _corpus_passage(row)
+            own, passage = _corpus_passage(row)
         except RowError as error:
             raise UserError(f"{path}, line {number}: {error}") from error
-        if passages.setdefault(passage.id, passage) != passage:
-            raise UserError(f"{path}, line {number}: the id {passage.id!r} already stands for another passage")
+        passages.setdefault(passage.id, passage)
+        if own is not None and own_ids.setdefault(own, passage.id) != passage.id:
+            raise UserError(f"{path}, line {number}: the id {own!r} already stands for another passage")
     if not passages:
         raise UserError(f"{path} holds no passages")
-    return tuple(passages.values())
+    return Corpus(tuple(passages.values()), own_ids)
 
 
-def merge(datasets: Iterable[Dataset], corpora: Iterable[Iterable[Passage]] = ()) -> tuple[Passage, ...]:
-    """The passages of several datasets and corpora, each once, in the order of their first appearance.
+def merge(datasets: Iterable[Dataset], corpora: Iterable[Corpus] = ()) -> tuple[Passage, ...]:
+    """The passages of several datasets and corpora, each once, in the order of their first appearance."""
+    parts = (part.passages for part in (*datasets, *corpora))
+    return tuple({passage.id: passage for passages in parts for passage in passages}.values())
+
+
+def with_passages_of(dataset: Dataset, corpora: Iterable[Corpus]) -> Dataset:
+    """The dataset with hops that name passages as these corpora call them naming the passages themselves.
 
     Raises:
-        UserError: one id stands for two different passages.
+        UserError: two corpora call different passages by an id that a hop names.
     """
-    passages: dict[str, Passage] = {}
-    for group in (*(dataset.passages for dataset in datasets), *corpora):
-        for passage in group:
-            if passages.setdefault(passage.id, passage) != passage:
-                raise UserError(
-                    f"two passages have the id {passage.id!r}: {passages[passage.id].title!r} and {passage.title!r}; "
-                    "leave the ids of the corpus files out, or make them differ"
-                )
-    return tuple(passages.values())
+    meant: dict[str, set[str]] = {}
+    for corpus in corpora:
+        for own, passage_id in corpus.own_ids.items():
+            meant.setdefault(own, set()).add(passage_id)
+
+    def named(question: Question, hop: Hop) -> Hop:
+        found = meant.get(hop.passage_id or "", {hop.passage_id})
+        if len(found) > 1:
+            raise UserError(
+                f"question {question.id!r} names the passage {hop.passage_id!r}, and two corpora call different "
+                "passages so: make their ids differ"
+            )
+        return hop.model_copy(update={"passage_id": next(iter(found))})
+
+    questions = tuple(
+        question.model_copy(update={"hops": tuple(named(question, hop) for hop in question.hops)})
+        for question in dataset.questions
+    )
+    return replace(dataset, questions=questions)
 
 
 def find_splits(sources: Iterable[Source]) -> Splits:
@@ -233,7 +262,8 @@ def _line_rows(path: Path) -> Iterator[tuple[int, object]]:
                 yield number, parse_line(text)
 
 
-def _corpus_passage(row: object) -> Passage:
+def _corpus_passage(row: object) -> tuple[str | None, Passage]:
+    """The id that a line gives its passage, if it does, and the passage."""
     if isinstance(row, RowError):
         raise row
     if not isinstance(row, Mapping):
@@ -243,10 +273,10 @@ def _corpus_passage(row: object) -> Passage:
         raise RowError("a passage needs a title and a text")
     passage = Passage.of(one_line(title), one_line(text))
     if identity is None or identity == "":
-        return passage
+        return None, passage
     if not isinstance(identity, str | int):
         raise RowError("the id of a passage must be a text or a whole number")
-    return passage.model_copy(update={"id": one_line(str(identity))})
+    return one_line(str(identity)), passage
 
 
 def _sources(sources: Iterable[Source]) -> Iterator[Source]:

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steper_core.config import DataSection, Recipe
-from steper_core.datasets import Dataset, Splits, find_splits, merge, read, read_corpus, without_overlap
+from steper_core.datasets import (
+    Dataset,
+    Splits,
+    find_splits,
+    merge,
+    read,
+    read_corpus,
+    with_passages_of,
+    without_overlap,
+)
 from steper_core.errors import UserError
 from steper_core.records import Passage, Question
 from steper_core.worlds import generate
@@ -49,12 +58,16 @@ def _from_world(recipe: Recipe) -> Material:
 
 def _from_files(data: DataSection, seed: int) -> Material:
     found = find_splits(_expand(data.paths)) if data.paths else Splits((), (), ())
-    train = [read(source) for source in dict.fromkeys((*_expand(data.train), *found.train))]
-    evaluation = [read(source) for source in dict.fromkeys((*_expand(data.evaluation), *found.evaluation))]
+    corpora = [read_corpus(path) for path in (*(Path(name).expanduser() for name in data.corpus), *found.corpus)]
+
+    def read_all(sources: Sequence[Path | str]) -> list[Dataset]:
+        return [with_passages_of(read(source), corpora) for source in dict.fromkeys(sources)]
+
+    train = read_all((*_expand(data.train), *found.train))
+    evaluation = read_all((*_expand(data.evaluation), *found.evaluation))
     everything = [*train, *evaluation]
     if not everything:
         raise UserError(f"no questions in {', '.join(data.paths)}: name files with data.train and data.evaluation")
-    corpora = [read_corpus(path) for path in (*(Path(name).expanduser() for name in data.corpus), *found.corpus)]
     corpus = merge([], corpora) if data.corpus else merge(everything, corpora)
     if not corpus:
         raise UserError("the corpus is empty: the files label no passages; give a JSONL corpus with data.corpus")
@@ -69,8 +82,18 @@ def _from_files(data: DataSection, seed: int) -> Material:
         held_out=held_out,
         evaluation=asked,
         corpus=corpus,
-        remarks=tuple(_remarks(everything, shared)),
+        remarks=(*_remarks(everything, shared), *_not_in_corpus([*chosen, *asked], corpus)),
     )
+
+
+def _not_in_corpus(questions: Sequence[Question], corpus: Sequence[Passage]) -> list[str]:
+    there = {passage.id for passage in corpus}
+    lacking = sum(not there.issuperset(question.gold_passage_ids) for question in questions)
+    told = (
+        f"{lacking} of {len(questions)} questions have a gold passage that the corpus does not hold with the same "
+        "title and text: their gold recall stays below 1"
+    )
+    return [told] if lacking else []
 
 
 def _distinct(datasets: Sequence[Dataset]) -> list[Question]:

@@ -17,6 +17,7 @@ from db.models import Chain, ChainScores
 from db.queries import get_question, list_questions, list_runs, revision, train_points
 from db.session import open_database, reading
 from steper_core.errors import UserError
+from steper_core.records import Passage
 from steper_core.run_records import CheckpointRef, Figure, RunKind, TrainPoint
 from steper_core.rundir import RunDir, open_run
 from steper_core.score_lines import gather
@@ -220,6 +221,19 @@ def test_runs_share_questions_and_the_first_gold_stays(engine: sa.Engine, make_r
     assert numbers(engine)["chains"] == 2
     first, second = sorted(run.id for run in list_runs(engine))
     assert [row.kind for row in list_questions(engine, (first, second)).rows] == ["bridge"]
+
+
+def test_an_id_that_stands_for_another_passage_of_an_earlier_run_is_told(engine: sa.Engine, make_run: RunMaker) -> None:
+    texts = {"one": "In France.", "two": "In Germany.", "three": "In France."}
+    notes = {}
+    for name, text in texts.items():
+        run = make_run(name, questions=[make_question("a")])
+        run.append_passages([Passage(id="1", title="Paris", text=text), Passage.of("Lake Tiv", "A lake.")])
+        notes[name] = ingest(engine, run.path).notes
+    told = (
+        "passages whose id stands for another passage of an earlier run, which is shown in their place: 1 (first: '1')"
+    )
+    assert notes == {"one": (), "two": (told,), "three": ()}
 
 
 def test_questions_that_differ_are_two(engine: sa.Engine, make_run: RunMaker) -> None:

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from steper_core.datasets import Dataset, find_splits, merge, read_corpus, without_overlap
+from steper_core.datasets import Corpus, Dataset, find_splits, merge, read_corpus, with_passages_of, without_overlap
 from steper_core.errors import UserError
-from steper_core.records import Passage, Question
+from steper_core.records import Hop, Passage, Question
 
 
 def lines(path: Path, *rows: object) -> Path:
@@ -13,10 +13,24 @@ def lines(path: Path, *rows: object) -> Path:
     return path
 
 
-def test_corpus_keeps_its_ids_and_merges_equal_passages(tmp_path: Path) -> None:
+def test_a_passage_of_a_corpus_is_known_by_its_text_and_its_own_ids_lead_to_it(tmp_path: Path) -> None:
     town = {"title": "Morvane", "text": "A  town."}
     path = lines(tmp_path / "corpus.jsonl", town | {"id": "p1"}, town, town, town | {"id": 7}, town | {"id": "p1"})
-    assert [passage.id for passage in read_corpus(path)] == ["p1", Passage.of("Morvane", "A town.").id, "7"]
+    expected = Passage.of("Morvane", "A town.")
+    assert read_corpus(path) == Corpus((expected,), {"p1": expected.id, "7": expected.id})
+
+
+def test_hops_that_name_passages_as_a_corpus_does_name_the_passages(tmp_path: Path) -> None:
+    town, lake = Passage.of("Morvane", "A town."), Passage.of("Lake Tiv", "A lake.")
+    hops = tuple(Hop(question="?", answer="a", statement="A.", passage_id=name) for name in ("1", lake.id, None))
+    asked = Question(id="q", dataset="mine", text="Which?", answer="That", hops=hops)
+    dataset = Dataset("mine", (asked,), (), ())
+    one = Corpus((town, lake), {"1": town.id, "2": lake.id})
+    (found,) = with_passages_of(dataset, [one]).questions
+    assert [hop.passage_id for hop in found.hops] == [town.id, lake.id, None]
+    assert with_passages_of(dataset, []) == dataset
+    with pytest.raises(UserError, match="'q' names the passage '1', and two corpora"):
+        with_passages_of(dataset, [one, Corpus((lake,), {"1": lake.id})])
 
 
 @pytest.mark.parametrize(
@@ -40,10 +54,9 @@ def test_merge() -> None:
     town, lake = Passage.of("Morvane", "A town."), Passage.of("Lake Tiv", "A lake.")
     one = Dataset("hotpotqa", (), (town,), ())
     two = Dataset("musique", (), (lake, town), ())
-    own = [Passage(id="1", title="A", text="x")]
-    assert merge([one, two, one], [own, own]) == (town, lake, *own)
-    with pytest.raises(UserError, match="'1'"):
-        merge([], [own, [Passage(id="1", title="B", text="y")]])
+    hill = Passage.of("A hill", "It is high.")
+    corpus = Corpus((hill, town), {})
+    assert merge([one, two, one], [corpus, corpus]) == (town, lake, hill)
 
 
 def test_splits_are_told_by_the_file_names(tmp_path: Path) -> None:

@@ -152,6 +152,26 @@ def test_a_corpus_of_ones_own_takes_the_place_of_the_labelled_passages(tmp_path:
     assert [passage.title for passage in found.corpus] == ["One", "Two"]
 
 
+def test_ids_of_a_corpus_neither_hide_gold_passages_nor_need_to_be_known(tmp_path: Path) -> None:
+    a = array(tmp_path / "a.json", hotpotqa_row("a0"))
+    (gold,) = load(train=[a]).training[0].gold_passage_ids
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text(json.dumps({"id": 0, "title": "Town a0", "text": "It lies beside Lake a0."}), "utf-8")
+    found = load(train=[a], corpus=[str(mine)])
+    assert [passage.id for passage in found.corpus] == [gold] and found.remarks == ()
+    hop = {"question": "?", "answer": None, "statement": "S.", "passage_id": "0"}
+    own = array(tmp_path / "o.json", {"id": "o", "dataset": "mine", "text": "Which?", "answer": "That", "hops": [hop]})
+    assert load(train=[own], corpus=[str(mine)]).training[0].gold_passage_ids == (gold,)
+
+
+def test_gold_passages_that_the_corpus_lacks_are_told(tmp_path: Path) -> None:
+    a = array(tmp_path / "a.json", *map(hotpotqa_row, ("a0", "a1")))
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text(json.dumps({"title": "Town a0", "text": "It lies beside Lake a0."}), "utf-8")
+    (told,) = load(train=[a], corpus=[str(mine)]).remarks
+    assert told.startswith("1 of 2 questions have a gold passage that the corpus does not hold")
+
+
 def test_a_corpus_file_of_the_folder_is_added_to_the_labelled_passages(tmp_path: Path) -> None:
     path = folder(tmp_path)
     corpus_file(path / "corpus.jsonl", "One")
