@@ -58,15 +58,32 @@ def load_with_paths(base: Path, dtype: torch.dtype = torch.float32) -> Any:
     """The causal language model at `base`, with this attention.
 
     Raises:
-        UserError: a layer of it sees only a window of tokens, which paths do not know.
+        UserError: a layer of it reads tokens otherwise than by attention to all before, so that paths would leak.
     """
     from transformers import AttentionInterface
 
     AttentionInterface.register(ATTENTION, attend)
     model = load_causal_model(base, dtype, attn_implementation=ATTENTION)
-    if "sliding_attention" in (getattr(model.config, "layer_types", None) or ()):
-        raise UserError(f"{base}: a layer of this model sees only a window of tokens; take a model without such layers")
+    other = _other_layers(model)
+    if other is not None:
+        raise UserError(
+            f"{base}: {other}, which steps in one row need; take a model with full attention in every layer"
+        )
     return model
+
+
+def _other_layers(model: Any) -> str | None:
+    """What keeps a layer of this model from attending to all tokens above, and to them alone; None if nothing does."""
+    config = model.config
+    kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
+    if kinds:
+        return f"it has layers of {' and '.join(sorted(kinds))} in place of full attention"
+    if model._is_stateful:
+        return "it carries a state from token to token in place of full attention"
+    window, context = getattr(config, "sliding_window", None), getattr(config, "max_position_embeddings", None)
+    if window and (context is None or window < context) and getattr(config, "use_sliding_window", True):
+        return f"it attends to the last {window:,} tokens alone in place of full attention"
+    return None
 
 
 def attend(
