@@ -82,7 +82,7 @@ class Features:
     """The teacher's hidden states beside its tokens, through learned projections (FitNets, Romero et al. 2015).
 
     (1 - mix) * cross-entropy + mix * distance, the mean over pairs of layers. Distances are those of the states that
-    predict targets: `cosine` is 1 - cos, `squared` the squared error over the teacher's mean square.
+    predict targets: `cosine` is 1 - cos, `squared` the squared error over the mean square of the teacher's state.
     """
 
     def __init__(self, settings: FeatureSection, student_config: Any, teacher: Any, seed: int) -> None:
@@ -146,7 +146,7 @@ def _kl(first: Tensor, second: Tensor) -> Tensor:
 def _distance(found: Tensor, wanted: Tensor, kind: str) -> Tensor:
     if kind == "cosine":
         return 1 - functional.cosine_similarity(found, wanted, dim=-1)
-    return (found - wanted).square().mean(dim=-1) / wanted.square().mean().clamp_min(1e-12)
+    return (found - wanted).square().mean(dim=-1) / wanted.square().mean(dim=-1).clamp_min(1e-12)
 
 
 def _check_layers(layers: list[int], count: int, name: str) -> None:

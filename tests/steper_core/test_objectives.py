@@ -128,13 +128,24 @@ def test_features_follow_hidden_states_of_plain_forwards(
         if distance == "cosine":
             parts.append(1 - (mapped * goal).sum(-1) / mapped.norm(dim=-1) / goal.norm(dim=-1))
         else:
-            parts.append(((mapped - goal) ** 2).mean(-1) / (goal**2).mean())
+            parts.append(((mapped - goal) ** 2).mean(-1) / (goal**2).mean(-1))
     expected = 0.6 * CrossEntropy().losses(student, forward) + 0.4 * (parts[0] + parts[1]) / 2
     assert torch.allclose(found, expected, rtol=1e-4)
     assert len(places) == len(found)
     found.sum().backward()
     assert all(projection.grad is not None for projection in objective.parameters())
     assert all(weight.grad is None for weight in teacher.parameters())
+
+
+@pytest.mark.parametrize("distance", ["cosine", "squared"])
+def test_what_else_is_in_a_forward_changes_no_loss_of_features(tiny_model: Path, teacher: Any, distance: Any) -> None:
+    student = load_with_paths(tiny_model)
+    settings = FeatureSection(layers=((1, 1), (-1, -1)), distance=distance, mix=0.5)
+    objective = Features(settings, student.config, teacher, seed=1)
+    rows = [pack([TokenExample(list(range(n, n + 9)), [30, n], 0)]) for n in (5, 40)]
+    together = objective.losses(student, collate(rows, CPU))
+    apart = torch.cat([objective.losses(student, collate([row], CPU)) for row in rows])
+    assert torch.allclose(together, apart, rtol=1e-5)
 
 
 def test_hidden_states_are_those_of_each_example_alone(tiny_model: Path, forward: Forward) -> None:
