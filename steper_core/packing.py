@@ -9,6 +9,7 @@ a single path, and then a row is what it always was. There are no pads.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -123,10 +124,16 @@ def _preorder(children: Sequence[dict[int, int]]) -> list[int]:
     return order
 
 
+def silenced(row: Row) -> Row:
+    """The row with no weight on any target: a model reads it and learns nothing from it."""
+    return dataclasses.replace(row, weights=np.zeros_like(row.weights))
+
+
 def split_rows(rows: Sequence[Row], limit: int, at_least: int = 1) -> list[list[Row]]:
     """Rows in as few parts as first-fit finds, each of at most `limit` tokens (a longer row alone).
 
-    Parts are divided further, while they hold several rows, until there are `at_least` of them.
+    There are `at_least` parts: where no part holds several rows that could be divided, the shortest row comes again,
+    silenced.
     """
     parts: list[list[Row]] = []
     sizes: list[int] = []
@@ -140,6 +147,8 @@ def split_rows(rows: Sequence[Row], limit: int, at_least: int = 1) -> list[list[
             sizes[place] += len(row)
     while len(parts) < at_least and len(fullest := max(parts, key=len, default=[])) > 1:
         parts.append([fullest.pop()])
+    while rows and len(parts) < at_least:
+        parts.append([silenced(min(rows, key=len))])
     return parts
 
 

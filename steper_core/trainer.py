@@ -7,9 +7,10 @@ add up to exactly those of the whole: every loss is a sum over target tokens div
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from steper_core.errors import UserError
 from steper_core.examples import ChainRows
 from steper_core.losses import task_losses
 from steper_core.objectives import Objective
-from steper_core.packing import Row, collate, split_rows
+from steper_core.packing import Row, collate, silenced, split_rows
 from steper_core.run_records import TrainPoint
 from steper_core.rundir import RunDir
 from steper_core.side_optimizer import SideOptimizer
@@ -86,12 +87,32 @@ class StepTrainer(Trainer):
     ) -> tuple[list[Any], Any]:
         """Fetch the batches of one optimizer step and count their chains and tasks over all ranks."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        chains = [chain for batch in batches for chain in batch["chains"]]
+        own = [self._own(batch["chains"], number) for number, batch in enumerate(batches)]
+        batches = [
+            {"chains": [*batch["chains"][:count], *map(silenced_chain, batch["chains"][count:])]}
+            for batch, count in zip(batches, own, strict=True)
+        ]
+        chains = [chain for batch, count in zip(batches, own, strict=True) for chain in batch["chains"][:count]]
         found = {task for chain in chains for row in chain.rows for task in row.tasks.tolist()}
         counts = torch.tensor([len(chains), *(int(place in found) for place in range(len(self._tasks)))], device=device)
         counts = self.accelerator.reduce(counts, "sum")
         present = tuple(bool(count) for count in counts[1:].tolist())
         return batches, GlobalBatch(int(counts[0]), present, len(batches))
+
+    def _own(self, chains: Sequence[ChainRows], number: int) -> int:
+        """How many chains of a step's batch belong to the epoch's own.
+
+        Where an epoch does not come out even over the ranks, accelerate fills its last batches with the first chains
+        again: what one process would not learn twice, several must not either.
+        """
+        ranks, accumulated = self.args.world_size, self.args.gradient_accumulation_steps
+        if ranks == 1:
+            return len(chains)
+        dataset: Any = self.train_dataset
+        size = self.args.per_device_train_batch_size
+        steps = math.ceil(len(dataset) / (size * ranks * accumulated))
+        place = (self.state.global_step % steps * accumulated + number) * ranks + self.args.process_index
+        return min(max(len(dataset) - place * size, 0), len(chains))
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """Forward and backward over one batch of chains, in forwards of at most `forward_tokens` tokens."""
@@ -255,6 +276,11 @@ def require_finite(losses: Tensor, step: int, batch: str) -> None:
             f"the loss is no number at step {step}, on {batch}; checkpoints before it are whole. "
             "Try a lower train.learning_rate, or train.dtype=float32"
         )
+
+
+def silenced_chain(chain: ChainRows) -> ChainRows:
+    """The chain with no weight on any target."""
+    return replace(chain, rows=tuple(map(silenced, chain.rows)))
 
 
 def rows_of(chains: Sequence[ChainRows]) -> list[Row]:

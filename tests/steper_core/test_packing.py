@@ -208,5 +208,7 @@ def test_a_tree_is_never_longer_than_its_longest_path_plus_branches(seed: int, s
 def test_rows_are_divided_further_until_there_are_as_many_parts_as_asked_for() -> None:
     rows = [pack([TokenExample([1] * length, [2], 0)]) for length in (5, 4, 3)]
     assert [sorted(map(len, part)) for part in split_rows(rows, 100, at_least=2)] == [[5, 6], [4]]
-    # A row is not divided: three are all there can be.
-    assert len(split_rows(rows, 100, at_least=9)) == 3
+    # A row is not divided: three are all there can be, so the shortest comes again and has no weight.
+    parts = split_rows(rows, 100, at_least=5)
+    assert [len(row) for part in parts for row in part] == [6, 4, 5, 4, 4]
+    assert [float(row.weights.sum()) for part in parts for row in part] == [1, 1, 1, 0, 0]
