@@ -21,6 +21,7 @@ from steper_core.chain_import import read_chains
 from steper_core.checkpoints import best_checkpoint, checkpoint_at, resolve_model, training_step_of
 from steper_core.config import CollectSection, ModelSection, ReasoningSection, Recipe, TrainSection
 from steper_core.datasets import without_overlap
+from steper_core.digests import digest_of
 from steper_core.errors import UserError
 from steper_core.material import Material
 from steper_core.ranks import rank, shared_run, world_size
@@ -125,12 +126,15 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
 
     recipe, material = place.recipe, place.material
     source = teacher_run.info
+    held_out = {question.id for question in material.held_out}
+    banned = unasked(place, teacher_run)
     config = {
         "teacher_run": source.uid,
         "student": recipe.student.model_dump(mode="json"),
         "train": settings.model_dump(mode="json", exclude={"seeds"}),
-        "followed_teacher": _teacher_name(recipe, settings),
+        "followed_teacher": _stored_teacher(settings) or _teacher_name(recipe, settings),
         "held_out_questions": len(material.held_out),
+        "not_learned": digest_of({"held_out": sorted(held_out), "banned": sorted(banned)}),
     }
     path = run_path(place.runs, name)
     opener = open_run(
@@ -159,8 +163,8 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
                     ),
                     teacher_run,
                     settings,
-                    held_out={question.id for question in material.held_out},
-                    banned=unasked(place, teacher_run),
+                    held_out=held_out,
+                    banned=banned,
                     seed=seed,
                     run=run,
                     device=recipe.student.device,
@@ -185,6 +189,13 @@ def _teacher_name(recipe: Recipe, settings: TrainSection) -> str | None:
     if settings.loss == "cross-entropy" or settings.logits.stored:
         return None
     return settings.teacher or (recipe.teacher.model if recipe.teacher.backend == "local" else None)
+
+
+def _stored_teacher(settings: TrainSection) -> str | None:
+    from steper_core.soft_targets import stored_teacher
+
+    stored = settings.loss == "logits" and settings.logits.stored
+    return stored_teacher(Path(stored)) if stored else None
 
 
 def followed_teacher(recipe: Recipe, settings: TrainSection) -> Path | None:

@@ -246,8 +246,23 @@ def _config_of(folder: Path) -> dict[str, Any]:
 
 def recorded_step(checkpoint: Path) -> int | None:
     """The training step at which a checkpoint was saved, as its trainer recorded it; None if it did not."""
+    return _recorded(checkpoint, "global_step")
+
+
+def planned_steps(checkpoint: Path) -> int | None:
+    """How many steps the training of a checkpoint was to have; None if its trainer did not record it."""
+    return _recorded(checkpoint, "max_steps")
+
+
+def is_last_step(checkpoint: Path) -> bool:
+    """Whether a checkpoint is the end of its training."""
+    step, steps = recorded_step(checkpoint), planned_steps(checkpoint)
+    return step is not None and step == steps
+
+
+def _recorded(checkpoint: Path, name: str) -> int | None:
     try:
-        return int(json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))["global_step"])
+        return int(json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))[name])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

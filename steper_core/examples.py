@@ -38,12 +38,16 @@ class ChainRows:
 
 @dataclass(frozen=True)
 class EncodedChains:
-    """Chains as rows, with how many examples were cut at the length limit, and how many left out altogether."""
+    """Chains as rows, with how many examples were cut at the length limit, and how many left out altogether.
+
+    `by_task` counts those that are not left out; a task without any stands in it with 0.
+    """
 
     chains: tuple[ChainRows, ...]
     examples: int
     cut: int
     left_out: int
+    by_task: Mapping[str, int]
 
 
 def step_examples(
@@ -109,6 +113,7 @@ def encode_chains(
     limit is left out.
     """
     encoded, cut, left_out = [], 0, 0
+    by_task = dict.fromkeys(map(str, tasks), 0)
     for examples in chains:
         found = []
         for example in examples:
@@ -119,8 +124,9 @@ def encode_chains(
                 left_out += 1
                 continue
             cut += len(prompt) > room
+            by_task[example.task] += 1
             found.append(TokenExample(prompt[-room:], target, tasks.index(example.task)))
         if found:
             rows = (pack(found),) if packed else tuple(pack([example]) for example in found)
             encoded.append(ChainRows(examples[0].question_id, rows))
-    return EncodedChains(tuple(encoded), sum(map(len, chains)), cut, left_out)
+    return EncodedChains(tuple(encoded), sum(map(len, chains)), cut, left_out, by_task)

@@ -2,7 +2,8 @@
 
 A folder holds `soft.json` (what they are of), `index.jsonl` (a line a chain: where its targets begin, how many, and a
 digest of them) and two arrays, tokens and log-probabilities, a row of k a target, in the order of a chain's examples.
-The digest ties them to the very targets: other chains, examples, tokens or a cut elsewhere are noticed.
+The digest ties them to the very targets and all that stands before them: other chains, passages, examples, tokens or a
+cut elsewhere are noticed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from steper_core.packing import Row, collate
 
 _BYTES = 4
 """Of a token as of a log-probability."""
+
+_PRIME = 2**61 - 1
 
 OnProgress = Callable[[int, int], None]
 
@@ -123,18 +126,38 @@ def store_soft_targets(
     return added
 
 
-def attach(folder: Path, chains: Sequence[ChainRows], vocabulary_digest: str, temperature: float) -> list[ChainRows]:
-    """The chains with what a teacher stored for their targets; the numbers stay on disk until they are read.
+def stored_teacher(folder: Path) -> str:
+    """The teacher whose log-probabilities a folder holds.
 
     Raises:
-        UserError: nothing is stored there, or it belongs to other chains, examples, tokens or another temperature.
+        UserError: nothing is stored there.
+    """
+    return _read_settings(SoftFiles(folder)).teacher
+
+
+def attach(
+    folder: Path, chains: Sequence[ChainRows], vocabulary_digest: str, temperature: float, teacher: str | None = None
+) -> list[ChainRows]:
+    """The chains with what a teacher stored for their targets; the numbers stay on disk until they are read.
+
+    Without `teacher` any will do.
+
+    Raises:
+        UserError: nothing is stored there, or it belongs to other chains, examples or tokens, to another temperature or
+            teacher.
     """
     files = SoftFiles(folder)
     settings = _read_settings(files)
-    asked = settings.model_copy(update={"vocabulary_digest": vocabulary_digest, "temperature": temperature})
-    _require_same(settings, asked, files)
+    asked = {
+        "vocabulary_digest": vocabulary_digest,
+        "temperature": temperature,
+        "teacher": teacher or settings.teacher,
+    }
+    _require_same(settings, settings.model_copy(update=asked), files)
     index = {stored.question_id: stored for stored in jsonl.read(files.index, StoredChain)}
     shape = (_rows(index.values()), settings.top_k)
+    if not shape[0]:
+        raise UserError(f"{folder} holds no chain: repeat steper soft-targets")
     _require_whole(files, *shape)
     ids = np.memmap(files.ids, np.int32, "r", shape=shape)
     log_probs = np.memmap(files.log_probs, np.float32, "r", shape=shape)
@@ -142,13 +165,22 @@ def attach(folder: Path, chains: Sequence[ChainRows], vocabulary_digest: str, te
 
 
 def targets_digest(chain: ChainRows) -> str:
-    """Equal for chains whose targets are the same tokens at the same places of examples of the same tasks.
+    """Equal for chains whose targets are the same tokens after the same tokens in examples of the same tasks.
 
     Targets stand in the order of examples whether these share a row or not.
     """
-    parts = zip(*((row.targets, row.depths[row.sources], row.tasks) for row in chain.rows), strict=True)
-    targets, places, tasks = (np.concatenate(part).tolist() for part in parts)
-    return digest_of({"targets": targets, "places": places, "tasks": tasks})
+    parts = zip(*((row.targets, _paths(row)[row.sources], row.tasks) for row in chain.rows), strict=True)
+    targets, paths, tasks = (np.concatenate(part).tolist() for part in parts)
+    return digest_of({"targets": targets, "paths": paths, "tasks": tasks})
+
+
+def _paths(row: Row) -> Any:
+    """int64 (N,): for each token a number that tells it and all tokens above it, in their order."""
+    numbers, branch = [], [1]
+    for depth, token in zip(row.depths.tolist(), row.ids.tolist(), strict=True):
+        branch[depth + 1 :] = [(branch[depth] * 1_000_003 + token) % _PRIME]
+        numbers.append(branch[-1])
+    return np.array(numbers, np.int64)
 
 
 @torch.inference_mode()

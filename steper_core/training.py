@@ -19,7 +19,9 @@ from steper_core.checkpoints import (
     context_of,
     disk_bytes,
     drop_resume_state,
+    is_last_step,
     load_tokenizer,
+    planned_steps,
     recorded_step,
     require_resumable,
     training_step_of,
@@ -33,6 +35,7 @@ from steper_core.methods import plan_of
 from steper_core.objectives import CrossEntropy, Features, Objective, SoftTargets
 from steper_core.path_attention import load_with_paths
 from steper_core.ranks import world_size
+from steper_core.records import ABILITIES
 from steper_core.run_records import RunKind
 from steper_core.rundir import RunDir
 from steper_core.side_optimizer import SideOptimizer
@@ -78,12 +81,15 @@ def train_on_chains(
     Chains of `banned` ids (the evaluation questions) are left out and counted.
 
     Raises:
-        UserError: no chain is left to train on, or the tokenizer has no end-of-sequence token.
+        UserError: no chain is left to train on, none has a step of an ability that was asked for by name, or the
+            tokenizer has no end-of-sequence token.
     """
     training, measured = encode_run(models.base, teacher_run, settings, held_out=held_out, banned=banned)
+    _require_each_ability(training, settings)
     counts = {
         "chains": len(training.chains),
         "examples": training.examples - training.left_out,
+        **{f"examples: {task}": count for task, count in training.by_task.items()},
         "cut": training.cut,
         "left_out": training.left_out,
         "held_out_chains": len(measured.chains),
@@ -102,6 +108,16 @@ def train_on_chains(
         stop=stop,
     )
     return TrainingOutcome(facts, counts)
+
+
+def _require_each_ability(training: EncodedChains, settings: TrainSection) -> None:
+    """Without steps of an ability a training for some abilities would be another one, under a name that says less."""
+    missing = [ability for ability in settings.abilities if not training.by_task.get(ability)]
+    if training.chains and missing and len(settings.abilities) < len(ABILITIES):
+        raise UserError(
+            f"train.abilities asks for {missing[0]}, and no chain has a step of it: leave it out, or let chains have "
+            "more steps (reasoning.max_steps)"
+        )
 
 
 def require_collect_run(run: RunDir) -> None:
@@ -167,15 +183,18 @@ def train_student(
         UserError: nothing to train on, a teacher that does not fit, a loss that is no number, or a damaged checkpoint
             to resume from.
     """
-    if settings.loss == "logits" and settings.logits.stored:
-        stored = Path(settings.logits.stored)
-        digest, temperature = vocabulary_digest(models.base), settings.logits.temperature
-        training, held_out = (attach(stored, chains, digest, temperature) for chains in (training, held_out))
     if not training:
         raise UserError("no chain to train on: all were rejected, or none has a step of the abilities asked for")
+    if settings.loss == "logits" and settings.logits.stored:
+        stored, temperature = Path(settings.logits.stored), settings.logits.temperature
+        digest = vocabulary_digest(models.base)
+        training, held_out = (
+            attach(stored, chains, digest, temperature, settings.teacher) for chains in (training, held_out)
+        )
     hush_transformers()
     folder = run.path / "checkpoints"
     chosen = pick_device(device)
+    _require_first_gpu(chosen)
     arguments = _arguments(folder, settings, seed, chosen, len(training), measure=bool(held_out))
     student = load_student(models.base, settings, models.base_name, seed)
     objective = _objective(student, models, settings, seed, arguments.device)
@@ -191,8 +210,9 @@ def train_student(
     )
     with PartialState().main_process_first():
         resume = _last_whole_checkpoint(folder)
-    if resume is not None:
+    if resume is not None and not is_last_step(resume):
         require_resumable(resume)
+        _require_same_steps(resume, settings.epochs * _steps_per_epoch(settings, len(training)))
         side.load(resume)
     run.cut_train_points(training_step_of(resume) if resume is not None else 0)
     trainer = StepTrainer(
@@ -256,10 +276,8 @@ def _arguments(
     folder: Path, settings: TrainSection, seed: int, device: torch.device, chains: int, *, measure: bool
 ) -> TrainingArguments:
     _require_trackers(settings.trackers)
-    together = settings.batch_chains * settings.accumulation_steps * world_size()
-    steps_per_epoch = math.ceil(chains / together)
-    every = max(1, math.ceil(steps_per_epoch / settings.checkpoints_per_epoch))
-    return TrainingArguments(
+    every = max(1, math.ceil(_steps_per_epoch(settings, chains) / settings.checkpoints_per_epoch))
+    arguments = TrainingArguments(
         output_dir=str(folder),
         seed=seed,
         num_train_epochs=settings.epochs,
@@ -286,6 +304,32 @@ def _arguments(
         disable_tqdm=True,
         report_to=list(settings.trackers) or "none",
     )
+    if world_size() == 1 and arguments.device.type == "cuda":
+        # Else Trainer would spread each batch over all GPUs it sees, and these batches cannot be cut.
+        arguments._n_gpu = 1
+    return arguments
+
+
+def _steps_per_epoch(settings: TrainSection, chains: int) -> int:
+    return math.ceil(chains / (settings.batch_chains * settings.accumulation_steps * world_size()))
+
+
+def _require_first_gpu(device: torch.device) -> None:
+    if device.type == "cuda" and device.index:
+        raise UserError(
+            f"training takes the first GPU it sees: start it with CUDA_VISIBLE_DEVICES={device.index} and "
+            "student.device=cuda"
+        )
+
+
+def _require_same_steps(checkpoint: Path, steps: int) -> None:
+    """Raise a UserError if a checkpoint is of a training of another length: its place in an epoch means another."""
+    begun = planned_steps(checkpoint)
+    if begun != steps:
+        raise UserError(
+            f"{checkpoint} is of a training of {begun:,} steps, and this one has {steps:,}: go on with as many "
+            "processes and chains as it was begun with, or train under another name"
+        )
 
 
 def _require_trackers(names: Sequence[str]) -> None:

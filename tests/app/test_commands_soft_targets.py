@@ -56,6 +56,8 @@ def test_a_student_trained_on_all_stored_tokens_is_that_of_the_teacher_at_hand(c
     assert len(losses("kept")) == len(losses("there")) > 0
     for own, reference in zip(losses("kept"), losses("there"), strict=True):
         assert own == pytest.approx(reference, rel=1e-4)
+    followed = [RunDir(Path("runs") / name).info.config["followed_teacher"] for name in ("there", "kept")]
+    assert followed[0] == followed[1] == collected[1].removeprefix("train.teacher=")
 
 
 def test_what_was_stored_at_another_temperature_is_refused(collected: tuple[str, str]) -> None:
@@ -63,6 +65,36 @@ def test_what_was_stored_at_another_temperature_is_refused(collected: tuple[str,
     other = (*collected, "train.logits.stored=soft", "train.logits.temperature=5.0")
     refused = steper("train", "--name", "other", "--teacher-run", "gold", settings=other)
     assert refused.exit_code == 2 and "temperature (2.0, not 5.0)" in refused.stderr
+
+
+def test_what_another_teacher_said_is_refused(collected: tuple[str, str]) -> None:
+    assert steper("soft-targets", "--teacher-run", "gold", "--out", "soft", settings=collected).exit_code == 0
+    other = (*collected, "train.logits.stored=soft", "train.teacher=another")
+    refused = steper("train", "--name", "other", "--teacher-run", "gold", settings=other)
+    assert refused.exit_code == 2 and "soft is of another teacher" in refused.stderr
+
+
+def test_a_training_whose_held_out_questions_changed_does_not_go_on(collected: tuple[str, str]) -> None:
+    assert steper("train", "--name", "one", "--teacher-run", "gold", settings=collected).exit_code == 0
+    RunDir(Path("runs/one")).update(status="interrupted")
+    refused = steper(
+        "train", "--name", "one", "--teacher-run", "gold", settings=(*collected, "worlds.test_questions=3")
+    )
+    assert refused.exit_code == 2 and "not_learned" in refused.stderr
+
+
+def test_an_ability_asked_for_by_name_must_occur(collected: tuple[str, str]) -> None:
+    short = (*collected, "train.method=steper", "reasoning.max_steps=2")
+    assert steper("collect", "--name", "short", settings=short).exit_code == 0
+    for name, abilities, code in (
+        ("some", "expansion,aggregation", 2),
+        ("all", "initialization,expansion,aggregation", 0),
+    ):
+        wanted = f"train.abilities={abilities.split(',')}".replace("'", '"')
+        trained = steper("train", "--name", name, "--teacher-run", "short", settings=(*short, wanted))
+        assert trained.exit_code == code, trained.output
+    counts = RunDir(Path("runs/all")).info.counts
+    assert counts["examples: expansion"] == 0 and counts["examples: aggregation"] == counts["chains"] == 5
 
 
 @pytest.mark.parametrize(

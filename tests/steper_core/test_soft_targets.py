@@ -106,6 +106,8 @@ def test_what_belongs_to_other_targets_is_refused_by_question(tmp_path: Path, te
         attach(tmp_path, chains(3), "v", 2.0)
     with pytest.raises(UserError, match="another temperature"):
         attach(tmp_path, chains(2), "v", 1.0)
+    with pytest.raises(UserError, match=r"another teacher \(t, not other\)"):
+        attach(tmp_path, chains(2), "v", 2.0, "other")
     with pytest.raises(UserError, match="no stored log-probabilities"):
         attach(tmp_path / "elsewhere", chains(2), "v", 2.0)
 
@@ -132,9 +134,28 @@ def test_damaged_settings_are_told_apart_from_none(tmp_path: Path) -> None:
         attach(tmp_path, chains(2), "v", 2.0)
 
 
-def test_the_digest_knows_places_and_tasks() -> None:
+def test_a_folder_without_chains_says_so(tmp_path: Path, teacher: Any) -> None:
+    store_soft_targets(tmp_path, SETTINGS, teacher, [])
+    with pytest.raises(UserError, match=r"holds no chain: repeat steper soft-targets"):
+        attach(tmp_path, chains(1), "v", 2.0)
+
+
+def test_the_digest_knows_prompts_places_and_tasks() -> None:
     (chain,) = chains(1)
     first, second = examples(0)
     later = ChainRows("q0", (pack([TokenExample([1, *first.prompt], first.target, 0), second]),))
     other_task = ChainRows("q0", (pack([dataclasses.replace(first, task=1), second]),))
-    assert len({targets_digest(each) for each in (chain, later, other_task)}) == 3
+    swapped = ChainRows(
+        "q0",
+        (
+            pack(
+                [
+                    dataclasses.replace(each, prompt=[each.prompt[1], each.prompt[0], *each.prompt[2:]])
+                    for each in (first, second)
+                ]
+            ),
+        ),
+    )
+    assert len({targets_digest(each) for each in (chain, later, other_task, swapped)}) == 4
+    apart = ChainRows("q0", (pack([first]), pack([second])))
+    assert targets_digest(apart) == targets_digest(chain)

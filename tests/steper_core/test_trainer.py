@@ -361,6 +361,26 @@ def test_a_training_that_is_asked_to_stop_saves_its_step_and_goes_on_from_there(
     assert same(weights(whole, 12), weights(resumed, 12), 1e-4)
 
 
+def test_a_kill_after_the_last_save_leaves_nothing_to_train_again(tiny_model: Path, tmp_path: Path) -> None:
+    config = settings(weighting="learned", epochs=1, batch_chains=2)
+    run = train(tmp_path, tiny_model, "run", chains(6), config)
+    whole = weights(run, 3)
+    # The kill came before the run was marked finished, and after what only a resumed training needs had been dropped.
+    run.update(status="running")
+    done: list[int] = []
+    again = train(tmp_path, tiny_model, "run", chains(6), config, on_progress=lambda step, _all: done.append(step))
+    assert done == [] and again.info.facts["steps"] == 3
+    assert same(whole, weights(again, 3), 0)
+
+
+def test_a_training_of_another_length_does_not_go_on_from_a_checkpoint(tiny_model: Path, tmp_path: Path) -> None:
+    config = settings(epochs=2, batch_chains=2)
+    with pytest.raises(KilledError):
+        train(tmp_path, tiny_model, "run", chains(6), config, on_progress=killed_at(4))
+    with pytest.raises(UserError, match=r"is of a training of 6 steps, and this one has 4"):
+        train(tmp_path, tiny_model, "run", chains(4), config)
+
+
 def test_what_a_stopped_attempt_logged_beyond_its_checkpoint_is_dropped(tiny_model: Path, tmp_path: Path) -> None:
     config = settings(epochs=1, batch_chains=2)
     with pytest.raises(KilledError):
