@@ -213,8 +213,8 @@ def _take(engine: Database, plan: _Plan, problems: list[Problem]) -> _Part:
     ]
     changes = _without_conflicts(told, history(engine, project_id), problems)
     slots = [
-        RestoredSlot(rows[each.share.item.chain].id, each.share.annotator, each.share.role, each.share.state)
-        for each in plan.shares
+        RestoredSlot(rows[share.item.chain].id, share.annotator, share.role, share.state, share.ended)
+        for share in (each.share for each in plan.shares)
     ]
     restored = restore(engine, project_id, changes, slots)
     if plan.closed:

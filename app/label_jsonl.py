@@ -32,6 +32,7 @@ from app.label_records import (
     ReadShare,
     Share,
     State,
+    in_order,
     in_utc,
 )
 from db.annotation_views import Role
@@ -188,7 +189,7 @@ def read_jsonl(text: str) -> ReadLabels:
         own = row.steper
         projects.setdefault(own.project.name, own.project)
         items[own.project.name] = items.get(own.project.name, ()) + tuple((number, item) for item in own.items)
-        share = Share(own.item, row.labeler, own.role, own.state, own.history)
+        share = Share(own.item, row.labeler, own.role, own.state, in_order(own.history))
         texts = tuple(step.completions[0].text for step in row.label.steps if step.completions)
         lines = (number,) * len(share.changes)
         shares.append(ReadShare(own.project.name, share, number, lines, texts if own.words_known else None))

@@ -188,12 +188,13 @@ class ChainLabel:
 
 @dataclasses.dataclass(frozen=True)
 class RestoredSlot:
-    """A slot that an import brings back."""
+    """A slot that an import brings back; `at` is the last change in it, None where there is none."""
 
     item_id: int
     annotator: str
     role: str
     state: str
+    at: datetime.datetime | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -203,9 +203,19 @@ def _record(
 
 
 def store_event(
-    connection: Connection, project_id: int, person: int, role: str, change: Change, at: datetime.datetime
+    connection: Connection,
+    project_id: int,
+    person: int,
+    role: str,
+    change: Change,
+    at: datetime.datetime,
+    *,
+    late: bool = False,
 ) -> None:
-    """Add a change to the history, and to the labels as they are now where it is one."""
+    """Add a change to the history, and to the labels as they are now where it is one.
+
+    A `late` one, which was made before it came here, leaves a newer label alone.
+    """
     # One spelling of a number: whether labels differ is told from the JSON text.
     value = float(change.value) if isinstance(change.value, int) else clean_json(change.value)
     where = {"item_id": change.item_id, "annotator_id": person, "role": role}
@@ -213,7 +223,8 @@ def store_event(
     event = {"project_id": project_id, "uid": change.uid, "seconds": change.seconds, **where, **what}
     connection.execute(sa.insert(AnnotationEvent), [event])
     if change.field not in (SUBMIT, SKIP, REOPEN):
-        connection.execute(upsert(connection, Annotation, ("value", "at")), [{**where, **what}])
+        statement = upsert(connection, Annotation, ("value", "at"), newest="at" if late else None)
+        connection.execute(statement, [{**where, **what}])
 
 
 def _add_items(connection: Connection, project_id: int, items: Iterable[NewItem], first: int) -> int:

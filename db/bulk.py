@@ -30,10 +30,13 @@ def insert_missing(connection: Connection, model: type[DeclarativeBase]) -> sa.I
     return insert(connection, model).on_conflict_do_nothing().inline()
 
 
-def upsert(connection: Connection, model: type[DeclarativeBase], changing: Sequence[str]) -> sa.Insert:
+def upsert(
+    connection: Connection, model: type[DeclarativeBase], changing: Sequence[str], *, newest: str | None = None
+) -> sa.Insert:
     """An INSERT that replaces the `changing` columns of a row whose primary key is there, where they differ.
 
-    A row that would stay as it is does not count as touched.
+    A row that would stay as it is does not count as touched. A row stays, too, where its column `newest` is above that
+    of the new one.
     """
     statement = insert(connection, model)
     table = model.__table__
@@ -43,7 +46,7 @@ def upsert(connection: Connection, model: type[DeclarativeBase], changing: Seque
     return statement.on_conflict_do_update(
         index_elements=[column.name for column in table.primary_key],
         set_={name: statement.excluded[name] for name in changing},
-        where=differs,
+        where=differs if newest is None else sa.and_(differs, statement.excluded[newest] >= table.c[newest]),
     )
 
 

@@ -146,7 +146,7 @@ def labels(
 def history(
     engine: Engine, project_id: int, *, item_id: int | None = None, annotator: str | None = None
 ) -> tuple[HistoryRow, ...]:
-    """Every change in the order in which it was stored."""
+    """Every change in the order in which it was made; what an import brought may have been stored late."""
     chosen = (
         sa.select(
             AnnotationEvent.__table__,
@@ -159,7 +159,7 @@ def history(
         .join(Question, Question.id == Item.question_id)
         .join(Annotator, Annotator.id == AnnotationEvent.annotator_id)
         .where(AnnotationEvent.project_id == project_id)
-        .order_by(AnnotationEvent.id)
+        .order_by(AnnotationEvent.at, AnnotationEvent.id)
     )
     if item_id is not None:
         chosen = chosen.where(AnnotationEvent.item_id == item_id)

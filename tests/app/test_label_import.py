@@ -156,6 +156,32 @@ def test_importing_twice_changes_nothing(runs: Path, suffix: str) -> None:
     assert everything(fresh) == before
 
 
+def test_an_older_file_takes_no_newer_label_and_no_submission_back(runs: Path) -> None:
+    engine = labelled(runs)
+    before = everything(engine)
+
+    def yesterday(row: dict[str, Any]) -> None:
+        row["steper"]["state"] = "held"
+        for change in row["steper"]["history"]:
+            change["uid"] += "-before"
+            change["at"] = f"2026-01-01{change['at'][10:]}"
+            if change["field"] == "rating":
+                change["value"] = 0.0
+
+    report = import_labels(engine, read_labels(edited(engine, yesterday), ".jsonl"))
+    assert (report.changes, report.problems) == (len(before["history"]), ())
+    after = everything(engine)
+    for name in ("labels", "slots", "counts"):
+        assert after[name] == before[name]
+    # Files and what is trained on tell the same labels, though the older changes were stored after them.
+    written = {
+        (share.item.chain, number, field, change.value, share.annotator, share.role)
+        for share in labels_of(engine, project_of(engine, "first")).shares
+        for (number, field), change in share.current.items()
+    }
+    assert written == {row[:6] for row in before["labels"]}
+
+
 def test_labels_come_into_a_project_of_another_name_too(runs: Path) -> None:
     engine = labelled(runs)
     data = write_labels(labels_of(engine, project_of(engine, "first")), ".jsonl")
