@@ -37,6 +37,7 @@ from steper_core.errors import UserError
 
 _EVERY = 1_000_000
 _LONGEST_REASON = 200
+_VOID = "none of this person's labels of the item fits: it is left out"
 _Chain = tuple[str, str]
 """A run's uid and a question's key."""
 
@@ -194,10 +195,19 @@ def _fitting_shares(
             problems.append(Problem(each.line, reason))
             continue
         fitting = _fitting(rubric, len(located.found[each.share.item.chain].steps), each, problems)
-        # An item of whose changes none fits would be taken for submitted without a label; one without any is just held.
-        if fitting.share.changes or not each.share.changes:
+        if _is_void(each.share, fitting.share):
+            problems.append(Problem(each.line, _VOID))
+        else:
             shares.append(fitting)
     return tuple(shares)
+
+
+def _is_void(given: Share, kept: Share) -> bool:
+    """Whether a share lost all its changes, or all that label: it would be taken for submitted without a label.
+
+    One that never had any is just held, or was submitted so.
+    """
+    return bool(given.changes and not kept.changes) or bool(given.labelling and not kept.labelling)
 
 
 def _take(engine: Database, plan: _Plan, problems: list[Problem]) -> _Part:
@@ -206,16 +216,17 @@ def _take(engine: Database, plan: _Plan, problems: list[Problem]) -> _Part:
     else:
         project_id, items = plan.project, add_items(engine, plan.project, plan.items)
     rows = {(row.run_uid, row.question_key): row for row in item_rows(engine, project_id, limit=_EVERY)}
-    told = [
-        (line, _history_row(rows[each.share.item.chain], each.share, change))
-        for each in plan.shares
-        for line, change in zip(each.lines, each.share.changes, strict=True)
-    ]
-    changes = _without_conflicts(told, history(engine, project_id), problems)
-    slots = [
-        RestoredSlot(rows[share.item.chain].id, share.annotator, share.role, share.state, share.ended)
-        for share in (each.share for each in plan.shares)
-    ]
+    stored = {row.uid: row for row in history(engine, project_id)}
+    changes: list[HistoryRow] = []
+    slots: list[RestoredSlot] = []
+    for each in plan.shares:
+        item = rows[each.share.item.chain]
+        share = _without_conflicts(item, each, stored, problems)
+        if _is_void(each.share, share):
+            problems.append(Problem(each.line, _VOID))
+            continue
+        changes += [_history_row(item, share, change) for change in share.changes]
+        slots.append(RestoredSlot(item.id, share.annotator, share.role, share.state, share.ended))
     restored = restore(engine, project_id, changes, slots)
     if plan.closed:
         close_project(engine, project_id, True)
@@ -223,18 +234,16 @@ def _take(engine: Database, plan: _Plan, problems: list[Problem]) -> _Part:
     return _Part(plan.name, isinstance(plan.project, NewProject), items, restored.changes, known)
 
 
-def _without_conflicts(
-    told: Iterable[tuple[int, HistoryRow]], stored: Iterable[HistoryRow], problems: list[Problem]
-) -> list[HistoryRow]:
-    """The changes but for those whose uid another change has, in the project or before them in the file."""
-    known = {row.uid: row for row in stored}
+def _without_conflicts(item: ItemRow, each: ReadShare, known: dict[str, HistoryRow], problems: list[Problem]) -> Share:
+    """The share without changes whose uid another one in `known` has; those that are kept join it."""
     kept = []
-    for line, row in told:
+    for line, change in zip(each.lines, each.share.changes, strict=True):
+        row = _history_row(item, each.share, change)
         if known.setdefault(row.uid, row) == row:
-            kept.append(row)
+            kept.append(change)
         else:
             problems.append(Problem(line, f"another change has the uid {row.uid!r} already; each has its own"))
-    return kept
+    return replace(each.share, changes=tuple(kept))
 
 
 def _named(shares: Iterable[ReadShare], problems: list[Problem]) -> list[ReadShare]:

@@ -117,9 +117,14 @@ class Share:
     changes: tuple[LabelChange, ...]
 
     @property
+    def labelling(self) -> tuple[LabelChange, ...]:
+        """The changes that set or clear a label."""
+        return tuple(change for change in self.changes if change.field not in SLOT_FIELDS)
+
+    @property
     def current(self) -> dict[tuple[int, str], LabelChange]:
         """The latest change of each label that is set, by step number and field."""
-        latest = {(change.number, change.field): change for change in self.changes if change.field not in SLOT_FIELDS}
+        latest = {(change.number, change.field): change for change in self.labelling}
         return {place: change for place, change in latest.items() if change.value not in (None, "", ())}
 
     @property

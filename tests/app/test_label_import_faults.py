@@ -11,7 +11,7 @@ from app.annotation_progress import references_of
 from app.label_export import labels_of
 from app.label_files import read_labels, write_labels
 from app.label_import import Wishes, import_labels
-from db.queries_annotations import history, item_rows, list_projects
+from db.queries_annotations import history, item_rows, list_projects, slots_of
 from steper_core.errors import UserError
 
 from .labelled_runs import project_of, store_run
@@ -48,6 +48,43 @@ def test_a_file_of_which_nothing_fits_leaves_nothing_behind(runs: Path, change: 
         import_labels(fresh, read_labels(spoilt, ".jsonl"))
     assert list_projects(fresh) == ()
     assert import_labels(fresh, read_labels(good, ".jsonl")).created == ("first",)
+
+
+def _unknown_ratings(row: dict[str, Any]) -> None:
+    """Bob's labels, which are ratings of q1 (a draft) and q2 (submitted), become none of the rubric's."""
+    if row["labeler"] == "=Bob":
+        for change in row["steper"]["history"]:
+            if change["field"] == "rating":
+                change["field"] = "mood"
+
+
+def _taken_uids(row: dict[str, Any]) -> None:
+    """Bob's labels are told of Dan under the same uids; only what submits them has uids of its own."""
+    if row["labeler"] == "=Bob":
+        row["labeler"] = "Dan"
+        for change in row["steper"]["history"]:
+            if change["field"] == "submit":
+                change["uid"] += " of Dan"
+
+
+@pytest.mark.parametrize(
+    ("change", "person", "said"),
+    [(_unknown_ratings, "=Bob", "unknown field 'mood'"), (_taken_uids, "Dan", "another change has the uid")],
+)
+def test_no_item_is_submitted_of_whose_labels_none_came_in(runs: Path, change: Any, person: str, said: str) -> None:
+    engine = labelled(runs)
+    data, good = edited(engine, change), write_labels(labels_of(engine, project_of(engine, "first")), ".jsonl")
+    fresh = emptied(runs, engine)
+    if person == "Dan":
+        import_labels(fresh, read_labels(good, ".jsonl"))
+    report = import_labels(fresh, read_labels(data, ".jsonl"))
+    reasons = [problem.reason for problem in report.problems]
+    assert len(reasons) == 5 and sum(said in reason for reason in reasons) == 3
+    assert reasons.count("none of this person's labels of the item fits: it is left out") == 2
+    project = project_of(fresh, "first").id
+    # The two items in which nothing was changed are held as before.
+    assert [slot.state for slot in slots_of(fresh, project, person)] == ["held", "held"]
+    assert person not in {row.annotator for row in history(fresh, project)}
 
 
 def test_a_project_of_which_nothing_fits_costs_no_other(runs: Path) -> None:
