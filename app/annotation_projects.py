@@ -26,12 +26,19 @@ from steper_core.jsonl import explain
 class Control:
     """A control item: a chain (by its run's name or uid and its question's key) whose labels are known.
 
-    `labels` are values, or names of labels, by "number/field"; `run` may be left out where there is one run.
+    `labels` are values, or names of labels, by "number/field"; `run` may be left out where there is one run; `line` is
+    where it stands in a file.
     """
 
     question: str
     labels: dict[str, float | str]
     run: str | None = None
+    line: int | None = field(default=None, compare=False)
+
+    @property
+    def told(self) -> str:
+        """What a message calls it."""
+        return f"control {self.question!r}" + (f" of line {self.line}" if self.line else "")
 
 
 @dataclass(frozen=True)
@@ -77,14 +84,15 @@ def plan_project(engine: Database, order: ProjectOrder) -> NewProject:
     """The items of a project in the order of handing out: the sample, with the controls among them.
 
     Raises:
-        UserError: no runs, a run without chains, a sample that leaves nothing, or a control that is none of its chains.
+        UserError: no runs, a run without chains, a sample that leaves nothing, a control that is none of its chains, or
+            two that know one label differently.
     """
     runs = _runs(engine, order.run_ids)
     arrays = [own for own in run_arrays(engine, order.run_ids) if own is not None]
     empty = sorted({run.name for run in runs.values()} - {runs[own.run_id].name for own in arrays})
     if empty:
         raise UserError(f"{', '.join(empty)}: no chains to label; collect and evaluate runs hold chains")
-    controls = [_control(engine, control, order, runs) for control in order.controls]
+    controls = _controls(engine, order, runs)
     held_back = {(item.run_uid, item.question_id) for item in controls}
     candidates = candidates_of(
         {run_id: run.uid for run_id, run in runs.items()},
@@ -113,8 +121,20 @@ def _runs(engine: Database, run_ids: Sequence[int]) -> dict[int, RunRow]:
     return {run_id: rows[run_id] for run_id in dict.fromkeys(run_ids)}
 
 
+def _controls(engine: Database, order: ProjectOrder, runs: Mapping[int, RunRow]) -> list[NewItem]:
+    """One item a chain: its labels may stand on several lines, and its run be named in several ways."""
+    items: dict[tuple[str, int], NewItem] = {}
+    for control in order.controls:
+        item = _control(engine, control, order, runs)
+        known = items.setdefault((item.run_uid, item.question_id), item).reference
+        for place, value in item.reference.items():
+            if known.setdefault(place, value) != value:
+                raise UserError(f"{control.told}, label {place!r}: {value:g} here, {known[place]:g} before")
+    return list(items.values())
+
+
 def _control(engine: Database, control: Control, order: ProjectOrder, runs: Mapping[int, RunRow]) -> NewItem:
-    told = f"control {control.question!r}"
+    told = control.told
     named = [run for run in runs.values() if control.run in (None, run.name, run.uid)]
     if not named:
         raise UserError(f"{told}: {control.run!r} is none of the project's runs")
@@ -172,7 +192,7 @@ def read_controls(path: Path) -> tuple[Control, ...]:
                 read = _ControlLine.model_validate_json(line)
             except ValidationError as error:
                 raise UserError(f"{path}, line {number}: {explain(error)}") from error
-            controls.append(Control(read.question, read.labels, read.run))
+            controls.append(Control(read.question, read.labels, read.run, number))
     if not controls:
         raise UserError(f"{path} holds no control items")
     return tuple(controls)

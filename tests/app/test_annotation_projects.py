@@ -99,6 +99,25 @@ def test_a_project_holds_its_sample_and_its_controls(tmp_path: Path) -> None:
     assert "q2" not in {row.question_key for row in rows if not row.control}
 
 
+def test_known_labels_of_a_chain_on_several_lines_are_joined(tmp_path: Path) -> None:
+    run = store_run(tmp_path, "one", right=())
+    engine = open_labels(tmp_path)
+    file = tmp_path / "controls.jsonl"
+    lines: list[dict[str, object]] = [
+        {"question": "q1", "labels": {"1/rating": 1}},
+        {"question": "q2", "labels": {"1/rating": 0}},
+        {"question": "q1", "run": run.info.uid, "labels": {"2/rating": "bad", "1/rating": "good"}},
+    ]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    plan = plan_project(engine, order(engine, tmp_path, "one", controls=read_controls(file)))
+    found = {KEYS[item.question_id - 1]: item.reference for item in plan.items if item.control}
+    assert found == {"q1": {"1/rating": 1.0, "2/rating": -1.0}, "q2": {"1/rating": 0.0}}
+    assert len(plan.items) == 4 + 2
+    file.write_text("\n".join(map(json.dumps, [*lines, {"question": "q1", "labels": {"2/rating": 0}}])))
+    with pytest.raises(UserError, match="control 'q1' of line 4, label '2/rating': 0 here, -1 before"):
+        plan_project(engine, order(engine, tmp_path, "one", controls=read_controls(file)))
+
+
 def test_the_same_order_draws_the_same_items(tmp_path: Path) -> None:
     store_run(tmp_path, "one", right=("q1",))
     engine = open_labels(tmp_path)
