@@ -72,7 +72,8 @@ def work_data(store: Store, desk: Desk, stored: Sequence[str], refused: Mapping[
     items = [_item(store, desk, slot) for slot in slots]
     held = [slot.item_id for slot in slots if slot.state == HELD]
     return {
-        "name": f"{desk.project.id}:{desk.role}:{desk.person}",
+        # The browser keeps by it what is not stored yet; another database has a project of the same id.
+        "name": f"{desk.project.id}:{desk.project.created.isoformat()}:{desk.role}:{desk.person}",
         "mode": desk.role,
         "blind": desk.project.blind,
         "closed": desk.project.closed,

@@ -289,6 +289,24 @@ def test_the_form_keeps_what_was_filled_in_beside_its_faults(
     assert test.query_params["view"] == "progress"
 
 
+# Work
+
+
+def test_unsent_labels_are_kept_under_a_name_that_no_other_database_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draw: Draw, sent: Sent
+) -> None:
+    names, ids = [], []
+    for place in (tmp_path / "one", tmp_path / "two"):
+        store_run(place, "eval", right=())
+        engine = open_labels(place)
+        made = make_project(engine, order(engine))
+        monkeypatch.setenv("STEPER_DATABASE_URL", f"sqlite:///{place / 'steper.db'}")
+        names += [sent(draw("annotate", project=made.name, **{"as": "ann"}), "annotate")["name"] for _ in range(2)]
+        ids.append(made.id)
+    assert ids == [1, 1]
+    assert names[0] == names[1] != names[2] == names[3]
+
+
 # Import
 
 
