@@ -177,7 +177,8 @@ def train_student(
     have to stop at the same step.
 
     Returns:
-        Measurements: best_step, steps, training_seconds, tokens_per_second, disk_bytes, peak_memory_bytes (CUDA).
+        Measurements: best_step, steps, training_seconds (since it was last taken up), tokens_per_second, disk_bytes,
+        peak_memory_bytes (CUDA).
 
     Raises:
         UserError: nothing to train on, a teacher that does not fit, a loss that is no number, or a damaged checkpoint
