@@ -83,11 +83,12 @@ def _section(kind: str, rows: list[RunRow], tokens: Mapping[int, str], state: Ru
     )
     columns = {"evaluate": _EVALUATION, "train": _TRAINING, "judge": _JUDGING}.get(kind, _COLLECTION)
     groups = seed_groups(rows)
+    systems = [system_of(run) for run in rows]
     lines = []
     for position, run in enumerate(rows):
         lines.append(_line(run, cells(run, tokens[run.id]), tokens[run.id], state))
-        group = groups.get(system_of(run))
-        if group and not any(system_of(later) == system_of(run) for later in rows[position + 1 :]):
+        group = groups.get(systems[position])
+        if group and systems[position] not in systems[position + 1 :]:
             lines.append(_seed_line(group))
     count = f"{len(rows)} run{'' if len(rows) == 1 else 's'}"
     return {

@@ -8,6 +8,10 @@ from collections.abc import Iterable, Sequence
 
 from db.queries import RunRow
 from evaluators.intervals import Spread, spread_over_seeds
+from steper_core.digests import digest_of
+
+_OF_ONE_RUN = frozenset({"model", "checkpoint", "seed"})
+"""Settings that differ from seed to seed: the model section names the folder of the checkpoint."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,13 +37,18 @@ class SeedGroup:
 
 
 def system_of(run: RunRow) -> tuple[str, ...]:
-    """What two runs of one system have in common."""
+    """What two runs of one system have in common, last a digest of their settings."""
     variant = run.study.variant if run.study else ""
-    return (run.kind, run.dataset, run.model, run.method, run.framework, variant)
+    settings = {name: value for name, value in run.config.items() if name not in _OF_ONE_RUN}
+    return (run.kind, run.dataset, run.model, run.method, run.framework, variant, digest_of(settings))
 
 
 def seed_groups(runs: Iterable[RunRow]) -> dict[tuple[str, ...], SeedGroup]:
-    """Systems that were evaluated with more than one seed."""
+    """Systems that were evaluated with more than one seed.
+
+    Two runs of one system and one seed, such as the checkpoints of a training run, make it none: the spread of these is
+    not that of seeds.
+    """
     groups: dict[tuple[str, ...], list[RunRow]] = {}
     for run in runs:
         if run.kind == "evaluate" and run.status == "finished":
@@ -48,4 +57,4 @@ def seed_groups(runs: Iterable[RunRow]) -> dict[tuple[str, ...], SeedGroup]:
 
 
 def _differ(rows: Sequence[RunRow]) -> bool:
-    return len({row.seed for row in rows}) > 1
+    return len({row.seed for row in rows}) == len(rows) > 1

@@ -102,6 +102,21 @@ def test_failed_runs_and_equal_seeds_are_no_seeds(make_run: MakeRun) -> None:
     assert seed_groups([make_run(1, seed=1), make_run(2, seed=2, status="failed")]) == {}
 
 
+def test_checkpoints_of_a_training_run_are_no_seeds_beside_another_seed(make_run: MakeRun) -> None:
+    checkpoints = [make_run(step, seed=0, checkpoint_step=step) for step in range(1, 6)]
+    assert seed_groups([*checkpoints, make_run(6, seed=1)]) == {}
+
+
+def test_other_settings_are_another_system_and_other_weights_are_not(make_run: MakeRun) -> None:
+    def of(number: int, seed: int, top_k: int) -> RunRow:
+        model = {"model": f"runs/train-s{seed}/checkpoints/{number}"}
+        config = {"seed": seed, "retrieval": {"top_k": top_k}, "model": model, "checkpoint": {"step": number}}
+        return make_run(number, seed=seed, config=config, figures=em(0.1 * number))
+
+    rows = table(of(1, 0, 4), of(2, 1, 4), of(3, 2, 8), of(4, 3, 8))
+    assert {row["sub"] for row in rows if row["token"] is None} == {"seeds 0, 1", "seeds 2, 3"}
+
+
 def test_a_failed_run_says_why_and_how_to_resume(make_run: MakeRun) -> None:
     (row,) = table(make_run(1, status="failed", error="RuntimeError: no memory", command="steper train --name x"))
     assert row["problem"] == {"why": "RuntimeError: no memory", "command": "steper train --name x"}
