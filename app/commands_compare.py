@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.console import Console
+from app.formats import amount, bounds, change
 from app.options import find_run, runs_option
 from app.settings import database_url
 from steper_core.errors import UserError
@@ -144,7 +145,6 @@ def _print_table(console: Console, title: str, first: str, names: list[str], tab
 
 
 def _cell(cell: Cell | None, unit: Unit) -> str:
-    from app.views.compare_words import amount, bounds, change
     from evaluators.verdict import format_p
 
     if cell is None or cell.figure.mean is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from evaluators.agreement import Agreement
+    from evaluators.verdict import Unit
 
 MISSING = "–"
 
@@ -41,6 +42,25 @@ def percent(share: float | None) -> str:
 def interval(low: float | None, high: float | None) -> str:
     """An interval of shares as percent, or nothing where there is none."""
     return "" if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
+
+
+def amount(value: float | None, unit: Unit) -> str:
+    """A mean: a share as percent, a count as a number."""
+    text = percent(value) if unit == "share" else number(value, 2)
+    return "0.0" if text == "-0.0" else text
+
+
+def bounds(low: float | None, high: float | None, unit: Unit) -> str:
+    """An interval in the unit of its mean; nothing where there is none."""
+    return "" if low is None or high is None else f"[{amount(low, unit)}, {amount(high, unit)}]"
+
+
+def change(difference: float | None, unit: Unit) -> str:
+    """A difference with its sign: points for a share."""
+    if difference is None:
+        return ""
+    # Zero is added so that what rounds to nothing has no minus.
+    return f"{round(100 * difference, 1) + 0.0:+.1f}" if unit == "share" else f"{round(difference, 2) + 0.0:+.2f}"
 
 
 def coefficient(value: Agreement) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.comparison import Cell, Line, ScoreName, Table
-from app.formats import MISSING
+from app.formats import MISSING, amount, bounds, change
 from app.plain import one_line, plain
 from app.tokens import ABILITIES, ABILITY_COLOURS, ABILITY_INKS, chosen_run
 from app.urls import href
-from app.views.compare_words import amount, bounds, change, explained, score_label
+from app.views.compare_words import explained, score_label
 from app.views.component import Component, Event
 from db.queries import RunRow
 from evaluators.meanings import meaning_of

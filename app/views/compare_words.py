@@ -1,16 +1,14 @@
-"""The scores in words and numbers, as the compare page writes them."""
+"""The scores in words, as the compare page writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from app.comparison import ScoreName
-from app.formats import number, percent
 from app.plain import one_line
 from app.tokens import ABILITIES, FIGURES, figure_label
 from db.queries import RunRow
 from evaluators.meanings import MEANINGS, meaning_of
-from evaluators.verdict import Unit
 
 MAIN: tuple[str, ...] = (
     "em",
@@ -67,22 +65,3 @@ def step_scores(held: Sequence[str], *, everything: bool, focus: ScoreName) -> t
     shown += [name for name in held if name not in shown and "step" in meaning_of(name).levels and everything]
     shown += [focus[0]] if focus[1] and focus[0] not in shown else []
     return tuple((name, ability) for name in shown for ability in ABILITIES)
-
-
-def amount(value: float | None, unit: Unit) -> str:
-    """A mean: a share as percent, a count as a number."""
-    text = percent(value) if unit == "share" else number(value, 2)
-    return "0.0" if text == "-0.0" else text
-
-
-def bounds(low: float | None, high: float | None, unit: Unit) -> str:
-    """An interval in the unit of its mean; nothing where there is none."""
-    return "" if low is None or high is None else f"[{amount(low, unit)}, {amount(high, unit)}]"
-
-
-def change(difference: float | None, unit: Unit) -> str:
-    """A difference with its sign: points for a share."""
-    if difference is None:
-        return ""
-    # Zero is added so that what rounds to nothing has no minus.
-    return f"{round(100 * difference, 1) + 0.0:+.1f}" if unit == "share" else f"{round(difference, 2) + 0.0:+.2f}"

@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from app.formats import duration, fact_label, fact_value, interval, moment, number, percent
+from app.formats import amount, bounds, duration, fact_label, fact_value, moment, number
 from app.plain import plain
 from app.tokens import FIGURES, KINDS, figure_label
 from db.queries import RunRow
+from evaluators.meanings import meaning_of
 
 
 def details(run: RunRow) -> list[dict[str, Any]]:
@@ -53,10 +54,10 @@ def _figures(run: RunRow) -> list[dict[str, Any]]:
     names = [name for name in FIGURES if name in run.figures] + sorted(run.figures.keys() - FIGURES.keys())
     rows = []
     for name in names:
-        figure = run.figures[name]
+        figure, unit = run.figures[name], meaning_of(name).unit
         unscored = f", {number(figure.unscored)} unscored" if figure.unscored else ""
-        side = f"{interval(figure.low, figure.high)} n = {number(figure.n)}{unscored}".strip()
-        rows.append(_row(figure_label(name), percent(figure.mean), side))
+        side = f"{bounds(figure.low, figure.high, unit)} n = {number(figure.n)}{unscored}".strip()
+        rows.append(_row(figure_label(name), amount(figure.mean, unit), side))
     return rows
 
 

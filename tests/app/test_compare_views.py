@@ -12,7 +12,7 @@ from app.state import CompareState, RunsState, run_tokens
 from app.views.compare_choice import newest_group
 from app.views.compare_costs import cost_remarks, cost_rows, pareto_plots
 from app.views.compare_training import TrainingSet, checkpoints_of, set_rows, trained_most
-from app.views.compare_words import amount, change, explained, score_label, step_scores, whole_scores
+from app.views.compare_words import explained, score_label, step_scores, whole_scores
 from app.views.run_table import table_data
 from db.queries import RunRow, TrainPointRow
 from steper_core.run_records import Figure
@@ -148,8 +148,6 @@ def test_scores_are_named_and_explained() -> None:
     assert explained("right_by_wrong_path").endswith("; lower is better")
     assert explained("extra_steps").endswith("; a number, not percent")
     assert explained("nobody knows") == "a number, not percent"
-    assert (change(-0.0001, "share"), change(0.5, "count"), change(None, "share")) == ("+0.0", "+0.50", "")
-    assert (amount(-0.0001, "share"), amount(1.5, "count"), amount(None, "count")) == ("0.0", "1.50", "–")
 
 
 def test_the_score_in_focus_is_always_listed() -> None:

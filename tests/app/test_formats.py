@@ -9,7 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.formats import data_size, duration, fact_label, fact_value, interval, moment, number, percent
+from app.formats import (
+    amount,
+    bounds,
+    change,
+    data_size,
+    duration,
+    fact_label,
+    fact_value,
+    interval,
+    moment,
+    number,
+    percent,
+)
 from app.plain import one_line, plain
 
 
@@ -23,6 +35,12 @@ def test_shares_are_percent_with_one_decimal(share: float | None, shown: str) ->
 def test_an_interval_stands_in_brackets_or_not_at_all() -> None:
     assert interval(0.567, 0.652) == "[56.7, 65.2]"
     assert interval(None, 0.652) == ""
+
+
+def test_what_is_counted_is_a_number_and_a_change_has_its_sign() -> None:
+    assert (change(-0.0001, "share"), change(0.5, "count"), change(None, "share")) == ("+0.0", "+0.50", "")
+    assert (amount(-0.0001, "share"), amount(1.5, "count"), amount(None, "count")) == ("0.0", "1.50", "–")
+    assert (bounds(-0.5, 0.25, "count"), bounds(0.25, None, "count")) == ("[-0.50, 0.25]", "")
 
 
 @pytest.mark.parametrize(

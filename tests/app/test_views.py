@@ -158,6 +158,24 @@ def test_details_tell_everything_with_units(make_run: MakeRun) -> None:
     assert sheets["Run"]["Weights from"] == ("train-1", "step 1\u2009200")
 
 
+def test_details_tell_counts_and_ratings_as_numbers(make_run: MakeRun) -> None:
+    figures = {
+        "gold_recall": FigureRow(0.5, 0.25, 0.75, 4, 0),
+        "extra_steps": FigureRow(-0.35, -0.5, 0.0, 4, 1),
+        "new_passages": FigureRow(2.0, None, None, 4, 0),
+        "steps_rating@judge:m": FigureRow(0.4, 0.2, 0.6, 4, 0),
+    }
+    (scores,) = (
+        sheet["rows"] for sheet in details(make_run(1, figures=figures)) if sheet["title"].startswith("Scores")
+    )
+    assert [(row["value"], row["side"]) for row in scores] == [
+        ("50.0", "[25.0, 75.0] n = 4"),
+        ("-0.35", "[-0.50, 0] n = 4, 1 unscored"),
+        ("2", "n = 4"),
+        ("0.40", "[0.20, 0.60] n = 4"),
+    ]
+
+
 def test_the_first_wrong_step_is_flagged(make_run: MakeRun, make_question: MakeQuestion) -> None:
     view = make_question(1, 2, sub_answers=(0.0, 0.0))
     steps = chain_data(view, [make_run(1), make_run(2)], gold=True)["chains"][0]["steps"]
