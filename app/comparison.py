@@ -19,9 +19,10 @@ from app.tokens import RUN_LETTERS
 from db.queries import RunArrays, RunRow, ScoreArray
 from evaluators.intervals import figure_of
 from evaluators.meanings import meaning_of
+from evaluators.over_seeds import against
 from evaluators.resampling import Values
-from evaluators.significance import PairedResult, holm, over_seeds, paired
-from evaluators.verdict import Unit, matrix_note, verdict, verdict_over_seeds
+from evaluators.significance import PairedResult, holm, paired
+from evaluators.verdict import Unit, matrix_note, verdict
 from steper_core.digests import differences
 from steper_core.run_records import Figure
 
@@ -282,7 +283,7 @@ def _by_hops(values: Sequence[Values | None], arrays: RunArrays, shared: _Shared
 def _seed_verdicts(
     runs: Sequence[RunRow], values: Sequence[Values | None], score: str, unit: Unit, seed: int
 ) -> tuple[str, ...]:
-    """Systems of which several seeds are among the runs, each against the reference's system.
+    """Systems of which several seeds are among the runs, each against the reference's system; p adjusted by Holm.
 
     Runs of one system and one seed, such as the checkpoints of a training run, are no seeds: none is said of these.
     """
@@ -299,17 +300,8 @@ def _seed_verdicts(
     if reference not in groups or all(len(group) == 1 for group in groups.values()):
         return ()
     names = _distinct_names(list(groups))
-    return tuple(
-        verdict_over_seeds(
-            names[reference],
-            names[system],
-            score,
-            over_seeds(groups[reference], group, seed=seed, resamples=2_000),
-            unit=unit,
-        )
-        for system, group in groups.items()
-        if system != reference
-    )
+    named = {names[system]: group for system, group in groups.items()}
+    return tuple(against(named, names[reference], score, unit=unit, seed=seed, resamples=2_000))
 
 
 def _system(run: RunRow) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from evaluators.resampling import Values
 from evaluators.significance import holm, over_seeds, system_over_seeds
-from evaluators.verdict import verdict_over_seeds
+from evaluators.verdict import Unit, verdict_over_seeds
 
 Runs = Mapping[str, Sequence[Values]]
 """The values of each system: an array over the same questions for each seed, NaN where unscored."""
@@ -39,18 +39,23 @@ def system_mean(runs: Sequence[Values]) -> SystemMean:
     return SystemMean(mean, low, high, deviation, len(runs), n)
 
 
-def against(runs: Runs, reference: str, score: str) -> list[str]:
+def against(
+    runs: Runs, reference: str, score: str, *, unit: Unit = "share", seed: int = 0, resamples: int = 10_000
+) -> list[str]:
     """A sentence for each system against the reference; p-values are Holm's over all of these comparisons.
 
     Sentences state the p of the single comparison; what Holm takes back is said behind it.
+
+    Raises:
+        ValueError: a system has no run, or arrays of different lengths.
     """
     others = [name for name in runs if name != reference]
-    results = {name: over_seeds(runs[reference], runs[name]) for name in others}
+    results = {name: over_seeds(runs[reference], runs[name], seed=seed, resamples=resamples) for name in others}
     adjusted = dict(zip(others, holm([results[name].p for name in others]), strict=True))
     sentences = []
     for name in others:
         result, p = results[name], adjusted[name]
-        words = verdict_over_seeds(reference, name, score, result)
+        words = verdict_over_seeds(reference, name, score, result, unit=unit)
         lost = len(others) > 1 and result.p is not None and result.p < 0.05 <= (p if p is not None else 1.0)
         sentences.append(words + (f"; not so once {len(others)} comparisons are allowed for" if lost else ""))
     return sentences

@@ -164,6 +164,21 @@ def test_seeds_of_a_system_are_compared_together(make_run: MakeRun) -> None:
     assert "steper (2 seeds)" in sentence and "vanilla-kd (1 seed)" in sentence
 
 
+def test_what_holm_takes_back_of_systems_over_seeds_is_said(make_run: MakeRun) -> None:
+    """Six differing questions are p = 2 * 0.5 ** 6 = .031 alone, and three times that among three comparisons."""
+    methods = ("vanilla-kd", "steper", "steper", "answer-kd", "base")
+    right = (0, 6, 6, 0, 0)
+    runs = [make_run(number, method=method, seed=number) for number, method in enumerate(methods, start=1)]
+    own = [arrays(run.id, range(40)) for run in runs]
+    scores = [score(run.id, [1] * count + [0] * (40 - count)) for run, count in zip(runs, right, strict=True)]
+    steper, *others = compare(runs, own, scores).seeds
+    assert "steper (2 seeds) is higher" in steper and "p = .031" in steper
+    assert steper.endswith("; not so once 3 comparisons are allowed for")
+    assert len(others) == 2 and all("cannot tell" in sentence and "not so" not in sentence for sentence in others)
+    (alone,) = compare(runs[:3], own[:3], scores[:3]).seeds
+    assert "is higher" in alone and "not so" not in alone
+
+
 def test_runs_without_a_shared_question_say_so(make_run: MakeRun) -> None:
     found = compare(
         [make_run(1), make_run(2)],
