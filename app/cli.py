@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -212,7 +213,7 @@ def _steps(trained: RunDir, checkpoint: str) -> list[int | None]:
 def ingest(folder: Path | None, runs: Path) -> None:
     """Bring the database up to date with all run directories below FOLDER (default: --runs).
 
-    Repeating it changes nothing.
+    Repeating it changes nothing. A run that cannot be read keeps no other out; the command then ends with exit code 2.
     """
     from db import ingest_all, open_database
 
@@ -230,6 +231,9 @@ def ingest(folder: Path | None, runs: Path) -> None:
             console.warn(note)
     if not outcomes:
         console.warn(f"no run directory below {folder}: `steper demo` makes some")
+    kept_out = sum(outcome.result is None for outcome in outcomes)
+    if kept_out:
+        raise UserError(f"{kept_out} of {len(outcomes)} run directories kept out, as the warnings say")
 
 
 @main.command()
@@ -329,7 +333,10 @@ def _serve(runs: Path, port: int) -> None:
     options = [f"--server.port={port}", "--server.headless=true", "--browser.gatherUsageStats=false"]
     Console().say(f"dashboard: http://127.0.0.1:{port}  (stop it with Ctrl+C)")
     environment = {**os.environ, "STEPER_DATABASE_URL": database_url(runs)}
-    subprocess.run([*command, *options], check=False, env=environment)
+    code = subprocess.run([*command, *options], check=False, env=environment).returncode
+    if code not in (0, -signal.SIGINT):
+        # Ended by a signal counts from 128 on, as in a shell.
+        sys.exit(code if code > 0 else 128 - code)
 
 
 for command in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 from pathlib import Path
 
@@ -164,6 +165,17 @@ def test_a_torn_last_line_is_left_out_and_told(folder: Path) -> None:
     assert "6 chains" in result.output and "torn" in result.output
 
 
+def test_a_run_with_an_invalid_line_is_kept_out_alone_and_the_command_fails(folder: Path) -> None:
+    for name in ("broken", "gold"):
+        assert steper("collect", "--name", name, settings=SMALL_ASKED).exit_code == 0
+    (folder / "runs" / "steper.db").unlink()
+    with (folder / "runs" / "broken" / "chains.jsonl").open("ab") as file:
+        file.write(b'{"question_id": 7}\n')
+    result = steper("ingest")
+    assert refused(result) == "steper: 1 of 2 run directories kept out, as the warnings say"
+    assert "gold: 6 chains" in result.stdout and "broken" in result.stdout
+
+
 def test_ingesting_twice_changes_nothing() -> None:
     assert steper("collect", "--name", "gold", settings=SMALL_ASKED).exit_code == 0
     assert "up to date" in steper("ingest").output
@@ -220,6 +232,12 @@ def test_database_facts_and_forgetting_a_run() -> None:
     assert steper("db", "forget", "gold", "--yes").exit_code == 0
     assert "chains: 0" in steper("db", "info").output
     assert "gold" in refused(steper("db", "forget", "gold", "--yes"))
+
+
+def test_a_dashboard_that_cannot_be_served_is_a_failure() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = steper("app", "--port", str(taken.getsockname()[1]))
+    assert result.exit_code == 1 and "dashboard: " in result.output
 
 
 @pytest.mark.parametrize("command", sorted(main.commands))
