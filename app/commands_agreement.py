@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ def agreement(names: tuple[str, ...], project: str | None, runs: Path) -> None:
     steper agreement --project first         person against person, judges and metrics against people
     """
     from evaluators.agreement import agree
+    from evaluators.rubric import RI, SQA
 
     if project is not None:
         if names:
@@ -49,7 +50,14 @@ def agreement(names: tuple[str, ...], project: str | None, runs: Path) -> None:
     ratings = _by_vote(found[0].judgements()) if len(found) == 1 else _by_judge(found)
     if len(ratings) < 2:
         raise UserError(f"{names[0]} has one vote on each thing; name a second judge run, or judge with --votes 3")
-    _print(Console(), agree(ratings, level=level_of(ratings)))
+    verdicts = {verdict for labels in ratings.values() for _, _, verdict in labels}
+    given = _of_verdicts(ratings, verdicts - {SQA, RI})
+    computed = {name: _of_verdicts(ratings, {name}) for name in (SQA, RI) if name in verdicts}
+    _print(
+        Console(),
+        agree(given, level=level_of(given)),
+        {name: agree(own, level=level_of(own)) for name, own in computed.items()},
+    )
 
 
 def _print_project(console: Console, name: str, runs: Path) -> None:
@@ -132,17 +140,26 @@ def _by_judge(found: list[RunDir]) -> dict[str, dict[Unit, float]]:
     return ratings
 
 
+def _of_verdicts(ratings: Mapping[str, Labels], verdicts: Collection[str]) -> dict[str, Labels]:
+    return {
+        rater: {unit: label for unit, label in labels.items() if unit[2] in verdicts}
+        for rater, labels in ratings.items()
+    }
+
+
 def _unit(judgement: Judgement, verdict: str) -> Unit:
     """What was rated; a pair of chains in each order is a thing of its own."""
     about = f"{verdict} ({judgement.order})" if judgement.order else verdict
     return judgement.question_id, judgement.step or 0, about
 
 
-def _print(console: Console, report: AgreementReport) -> None:
+def _print(console: Console, report: AgreementReport, computed: Mapping[str, AgreementReport]) -> None:
+    """Print agreement; what is computed from the labels says nothing that they do not and has only lines of its own."""
     console.say(f"{len(report.raters)} raters: {', '.join(report.raters)}; labels taken as {report.level}")
     rows = [_row("all", report.overall)]
     if len(report.by_ability) > 1:
         rows += [_row(verdict, measures) for verdict, measures in report.by_ability.items()]
+    rows += [_row(f"{name} (computed, {own.level})", own.overall) for name, own in computed.items()]
     console.table(
         "agreement, with 95 % intervals over questions", ["verdict", "raw", "Krippendorff's alpha", "n"], rows
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,6 +60,40 @@ def test_a_tie_among_votes_is_no_label(tmp_path: Path) -> None:
     judge_run(tmp_path, "one", [[1, 1], [1, 0]])
     judge_run(tmp_path, "two", [[1, 1]])
     assert "raw 1.00" in steper(tmp_path, "one", "two").output
+
+
+def test_what_follows_from_the_labels_is_no_label_more(tmp_path: Path) -> None:
+    """Two votes on two hops of two questions: three of four are equal; with sqa and ri it would be five of eight."""
+    votes = {1: ((1, 1), (1, 0)), 2: ((1, 0), (1, 0))}
+    with open_run(tmp_path / "one", kind=RunKind.JUDGE, config={}, dataset="d", model="m", judged=("u",)) as run:
+        run.append_judgements(
+            Judgement(
+                question_id=f"q{question}",
+                rubric="subqa",
+                version="1",
+                judge="m",
+                vote=vote,
+                verdicts={
+                    "hop1": first,
+                    "hop2": second,
+                    "sqa": (first + second) / 2,
+                    "ri": float(first == second == 1),
+                },
+                key="k",
+            )
+            for vote, answers in votes.items()
+            for question, (first, second) in enumerate(answers)
+        )
+    said = " ".join(steper(tmp_path, "one").output.split())
+    assert "labels taken as nominal" in said
+    assert "vote 1 against vote 2: raw 0.75" in said
+    assert re.findall(r"│ ([^│]+) │ (\d\.\d\d) ", said) == [
+        ("all", "0.75"),
+        ("hop1", "1.00"),
+        ("hop2", "0.50"),
+        ("sqa (computed, ordinal)", "0.50"),
+        ("ri (computed, nominal)", "0.50"),
+    ]
 
 
 def test_a_scale_is_taken_as_one(tmp_path: Path) -> None:
