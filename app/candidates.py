@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from app.versions import version_order
 from db.queries import RunArrays, ScoreArray
 from db.queries_votes import VoteRow
 from evaluators.sampling import Candidate
@@ -114,7 +115,7 @@ def _gaps(own: RunArrays, scores: Sequence[ScoreArray]) -> npt.NDArray[np.float6
 def _metric(own: RunArrays, scores: Sequence[ScoreArray], name: str) -> npt.NDArray[np.float32] | None:
     """A score that no judge gave, in its latest version."""
     found = [each for each in _of(own, scores, name) if not each.evaluator.startswith(_JUDGE)]
-    return max(found, key=_version).values if found else None
+    return max(found, key=version_order).values if found else None
 
 
 def _judges(own: RunArrays, scores: Sequence[ScoreArray], name: str) -> list[npt.NDArray[np.float32]]:
@@ -123,13 +124,9 @@ def _judges(own: RunArrays, scores: Sequence[ScoreArray], name: str) -> list[npt
     for each in _of(own, scores, name):
         if each.evaluator.startswith(_JUDGE):
             known = latest.setdefault(each.evaluator, each)
-            latest[each.evaluator] = max(known, each, key=_version)
+            latest[each.evaluator] = max(known, each, key=version_order)
     return [each.values for each in latest.values()]
 
 
 def _of(own: RunArrays, scores: Sequence[ScoreArray], name: str) -> list[ScoreArray]:
     return [each for each in scores if each.run_id == own.run_id and each.name == name and not each.ability]
-
-
-def _version(score: ScoreArray) -> tuple[int, str]:
-    return len(score.version), score.version

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from app.plain import one_line
 from app.tokens import RUN_LETTERS
+from app.versions import version_order
 from db.queries import RunArrays, RunRow, ScoreArray
 from evaluators.intervals import figure_of
 from evaluators.meanings import meaning_of
@@ -207,7 +208,7 @@ def _comparable(
 
 def _latest(scores: Sequence[ScoreArray]) -> dict[tuple[int, str, str], ScoreArray]:
     """Of several versions of a score that a run holds, the highest."""
-    ordered = sorted(scores, key=lambda score: (len(score.version), score.version))
+    ordered = sorted(scores, key=version_order)
     return {(score.run_id, own_name(score), score.ability): score for score in ordered}
 
 

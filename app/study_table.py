@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from app.versions import version_order
 from db.queries import RunArrays, RunRow, ScoreArray, StudyRow
 from evaluators.over_seeds import SystemMean, against, system_mean
 from evaluators.resampling import Values
@@ -62,7 +63,13 @@ def study_result(
 ) -> StudyResult:
     """The result of a study from its evaluation runs (at least one, in the order of `studies_of`)."""
     questions = {each.run_id: tuple(each.question_ids.tolist()) for each in arrays if each is not None}
-    values = {(each.run_id, (each.name, each.ability)): tuple(each.values.tolist()) for each in scores}
+    shown = [each for each in scores if (each.name, each.ability) in COLUMNS]
+    newest = {each.evaluator: each.version for each in sorted(shown, key=version_order)}
+    values = {
+        (each.run_id, (each.name, each.ability)): tuple(each.values.tolist())
+        for each in shown
+        if each.version == newest[each.evaluator]
+    }
     grouped: dict[str, list[RunRow]] = {}
     for run in runs:
         if run.study is not None and run.id in questions:
@@ -79,7 +86,7 @@ def study_result(
             VariantResult(name, tuple(own), means, _fact(own, "seconds_per_question"), _fact(own, "parameters_total"))
         )
     study = next(run.study for run in runs if run.study is not None)
-    return StudyResult(study, tuple(variants), tuple(_notes(em, questions, values)))
+    return StudyResult(study, tuple(variants), (*_outdated(runs, shown, newest), *_notes(em, questions, values)))
 
 
 def cells(result: StudyResult) -> tuple[list[str], list[list[str]]]:
@@ -117,6 +124,21 @@ def percent(found: SystemMean) -> str:
     if found.low is None or found.high is None:
         return f"{found.mean * 100:.1f}"
     return f"{found.mean * 100:.1f} [{found.low * 100:.1f}, {found.high * 100:.1f}]"
+
+
+def _outdated(runs: Sequence[RunRow], scores: Sequence[ScoreArray], newest: Mapping[str, str]) -> list[str]:
+    """A sentence for each evaluator whose newest version some runs lack: what they hold of it is in no mean."""
+    sentences = []
+    for evaluator, version in newest.items():
+        held = [each for each in scores if each.evaluator == evaluator]
+        behind = {each.run_id for each in held} - {each.run_id for each in held if each.version == version}
+        if behind:
+            names = ", ".join(run.name for run in runs if run.id in behind)
+            sentences.append(
+                f"scores of {evaluator!r} are of an earlier version than {version} in {names}: left out; bring them "
+                "up to date with `steper rescore`"
+            )
+    return sentences
 
 
 def _notes(

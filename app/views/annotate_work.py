@@ -16,6 +16,7 @@ from app.formats import duration
 from app.plain import one_line, plain
 from app.store import Store
 from app.tokens import ABILITIES, ABILITY_COLOURS, ABILITY_INKS, RIGHT, UNSCORED, WRONG
+from app.versions import newest_value
 from app.views.chain import asked_with, read_by
 from app.views.component import mounted
 from app.views.grounded import segments
@@ -167,7 +168,7 @@ def _passage(passage: PassageView, *, gold: bool) -> dict[str, Any]:
 
 
 def _revealed(row: ItemRow, view: QuestionView, chain: ChainView, run: RunRow | None) -> dict[str, Any]:
-    em = next((score.value for score in chain.scores if score.name == "em"), None)
+    em = newest_value(chain.scores, "em")
     outcome = {1.0: f"{RIGHT} right", 0.0: f"{WRONG} wrong"}.get(
         em if em is not None else -1.0, f"{UNSCORED} not scored"
     )

@@ -21,6 +21,7 @@ from app.tokens import (
     chosen_run,
     score_glyph,
 )
+from app.versions import newest_value
 from app.views.aligned import Layout, Place, lay_out
 from app.views.component import Component
 from app.views.grounded import segments
@@ -111,8 +112,8 @@ def _reached(position: int, hop: HopView, chain: ChainView | None) -> dict[str, 
 
 def _chain(chain: ChainView, layout: Layout, question: str, labels: ChainLabels, *, gold: bool) -> dict[str, Any]:
     said = labels.by_run.get(chain.run_id, ())
-    flagged = first_wrong_step({step.number: _sub_answer(step) for step in chain.steps})
-    em = next((score.value for score in chain.scores if score.name == "em"), None)
+    flagged = first_wrong_step({step.number: newest_value(step.scores, "sub_answer") for step in chain.steps})
+    em = newest_value(chain.scores, "em")
     glyph = score_glyph(em) or UNSCORED
     words = {RIGHT: "right", WRONG: "wrong", UNSCORED: "not scored"}
     read = sum(step.prompt_tokens for step in chain.steps)
@@ -155,10 +156,6 @@ def asked_with(step: StepView, chain: ChainView, question: str) -> dict[str, str
 def read_by(chain: ChainView, number: int) -> list[PassageView]:
     """The passages retrieved up to a step."""
     return [passage for step in chain.steps if step.number <= number for passage in step.passages]
-
-
-def _sub_answer(step: StepView) -> float | None:
-    return next((score.value for score in step.scores if score.name == "sub_answer"), None)
 
 
 def _place(place: Place) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.study import cells_of
 from app.study_table import cells, markdown, studies_of, study_result
 from app.views.study import study_figure, variant_cells
 from db import list_runs, open_database, run_arrays, score_arrays
+from db.queries import RunArrays, RunRow, ScoreArray, StudyRow
 from evaluators.over_seeds import against, system_mean
 from steper_core.errors import UserError
 from steper_core.rundir import RunDir, hold_run
@@ -169,6 +171,28 @@ def test_what_several_comparisons_take_back_is_said() -> None:
     sentences = against(runs, "vanilla-kd", "EM")
     assert len(sentences) == 3
     assert "is higher" in sentences[0] and "not so once 3 comparisons are allowed for" in sentences[0]
+
+
+def test_a_mean_holds_one_version_of_a_score_the_newest_and_the_rest_is_told(make_run: Callable[..., RunRow]) -> None:
+    def run(number: int, variant: str) -> RunRow:
+        return make_run(number, seed=number, study=StudyRow("s", "S", "methods", variant, 0, ""))
+
+    def em(number: int, version: str, value: float) -> ScoreArray:
+        return ScoreArray(number, "em", "answers", version, "", np.full(2, value, np.float32), {})
+
+    rows = [run(1, "vanilla-kd"), run(2, "vanilla-kd"), run(3, "steper")]
+    codes = np.zeros(2, int)
+    costs = np.zeros(2)
+    arrays = [RunArrays(row.id, np.arange(2), ("",), codes, codes, codes, codes, codes, codes, costs) for row in rows]
+    # As the database orders them: by text.
+    scores = [em(1, "10", 0.5), em(2, "10", 1.0), em(1, "9", 0.0), em(3, "9", 0.0)]
+    result = study_result(rows, arrays, scores)
+    assert [variant.means["em", ""].mean for variant in result.variants] == [0.75, None]
+    assert result.notes[0] == (
+        "scores of 'answers' are of an earlier version than 10 in run-3: left out; bring them up to date with "
+        "`steper rescore`"
+    )
+    assert [note for note in study_result(rows[:2], arrays[:2], scores[:3]).notes if "version" in note] == []
 
 
 def test_a_student_is_evaluated_elsewhere_without_being_trained_again(

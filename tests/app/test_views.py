@@ -11,12 +11,13 @@ import pytest
 from app.charts import normalised_sigmas, thinned, training_figure
 from app.formats import duration
 from app.state import RunsState, run_tokens
+from app.versions import newest_value
 from app.views.chain import chain_data, reached_at
 from app.views.run_details import details
 from app.views.run_order import next_sort, ordered
 from app.views.run_table import listed, mixed_versions, table_data
 from app.views.seeds import seed_groups
-from db.queries import FigureRow, QuestionView, RunRow, StudyRow, TrainPointRow
+from db.queries import FigureRow, QuestionView, RunRow, ScoreView, StudyRow, TrainPointRow
 
 MakeRun = Callable[..., RunRow]
 MakeQuestion = Callable[..., QuestionView]
@@ -202,6 +203,18 @@ def test_an_answer_is_right_wrong_or_unscored(
     assert [(score["glyph"], score["value"]) for score in chain["scores"]] == [(glyph, ""), ("", "50.0")]
     assert chain["stop"] == {"word": "answered", "hint": "a line gave the answer"}
     assert chain["cost"] == "2\u2009400 + 18 tokens · 1.00 s"
+
+
+def test_an_answer_is_told_by_the_newest_version_of_its_score(make_run: MakeRun, make_question: MakeQuestion) -> None:
+    view = make_question(1)
+    (chain,) = view.chains
+    assert chain is not None
+    # As the database orders them: by text.
+    versions = (("1", 0.0), ("10", 1.0), ("9", 0.0))
+    scores = tuple(ScoreView("em", value, None, "answers", version) for version, value in versions)
+    view = dataclasses.replace(view, chains=(dataclasses.replace(chain, scores=scores),))
+    assert chain_data(view, [make_run(1)], gold=True)["chains"][0]["outcome"]["glyph"] == "✓"
+    assert newest_value(scores, "f1") is None
 
 
 def test_a_run_without_a_chain_leaves_its_column_empty(make_run: MakeRun, make_question: MakeQuestion) -> None:
