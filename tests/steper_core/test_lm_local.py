@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,20 @@ def test_a_damaged_folder_is_a_users_error(tiny_model: Path, tmp_path: Path, nam
     (folder / name).write_bytes((folder / name).read_bytes()[:20])
     with pytest.raises(UserError, match=f"{folder} cannot be loaded: it is damaged"):
         LocalModel(folder, device="cpu")
+
+
+def test_what_makers_set_for_chatting_changes_no_line(sharp_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(sharp_model, folder)
+    chatting = {"do_sample": True, "repetition_penalty": 5.0, "no_repeat_ngram_size": 2, "top_k": 3}
+    (folder / "generation_config.json").write_text(json.dumps(chatting))
+    plain, other = (
+        LocalModel(each, device="cpu", dtype="float32", max_new_tokens=12) for each in (sharp_model, folder)
+    )
+    seeds = [0] * len(SHARING)
+    assert [line.text for line in other.complete(SHARING, seeds)] == [
+        line.text for line in plain.complete(SHARING, seeds)
+    ]
 
 
 @pytest.fixture(scope="module")
