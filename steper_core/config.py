@@ -91,6 +91,11 @@ class ModelSection(Section):
         None, ge=1, le=10**18, description="the same for a mixture of experts: those of a token"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _gold_is_no_model(cls, values: Any) -> Any:
+        return {**values, "model": "gold"} if isinstance(values, dict) and values.get("backend") == "gold" else values
+
     @field_validator("base_url")
     @classmethod
     def _holds_no_secret(cls, url: str | None) -> str | None:
@@ -224,10 +229,20 @@ class Recipe(Section):
     collect: CollectSection = CollectSection()
     train: TrainSection = TrainSection()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _teacher_is_gold_until_named(cls, values: Any) -> Any:
+        teacher = values.get("teacher") if isinstance(values, dict) else None
+        if not isinstance(teacher, dict) or {"backend", "model"} & teacher.keys():
+            return values
+        return {**values, "teacher": {"backend": "gold", **teacher}}
+
     @model_validator(mode="after")
-    def _student_is_a_model(self) -> Recipe:
+    def _models_are_named(self) -> Recipe:
         if self.student.backend != "local":
             raise ValueError("student.backend must be 'local': a student is trained here")
+        if self.teacher.backend == "openai" and "model" not in self.teacher.model_fields_set:
+            raise ValueError("teacher.backend = openai needs teacher.model: what the server calls its model")
         return self
 
 

@@ -224,3 +224,25 @@ def test_an_address_with_a_secret_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(UserError, match="OPENAI_BASE_URL") as caught:
         load_recipe("demo", [f"teacher.base_url={url}"])
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "expected"),
+    [
+        ("demo", ["teacher.batch_size=8"], ("gold", "gold")),
+        ("demo", ["teacher.backend=gold"], ("gold", "gold")),
+        ("paper", ["teacher.backend=gold"], ("gold", "gold")),
+        ("demo", ["teacher.model=folder"], ("local", "folder")),
+        ("demo", ["teacher.backend=local"], ("local", "SmolLM2-135M-Instruct")),
+    ],
+)
+def test_a_setting_of_the_teacher_makes_it_no_other_teacher(
+    recipe: str, overrides: list[str], expected: tuple[str, str]
+) -> None:
+    teacher = load_recipe(recipe, overrides).teacher
+    assert (teacher.backend, teacher.model) == expected
+
+
+def test_a_server_needs_the_name_of_its_model() -> None:
+    with pytest.raises(UserError, match=r"teacher.backend = openai needs teacher.model"):
+        load_recipe("demo", ["teacher.backend=openai"])
