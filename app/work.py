@@ -21,7 +21,7 @@ from steper_core.chain_import import read_chains
 from steper_core.checkpoints import best_checkpoint, checkpoint_at, resolve_model, training_step_of
 from steper_core.config import CollectSection, ModelSection, ReasoningSection, Recipe, TrainSection
 from steper_core.datasets import without_overlap
-from steper_core.digests import digest_of
+from steper_core.digests import digest_of, file_digest
 from steper_core.errors import UserError
 from steper_core.material import Material
 from steper_core.ranks import rank, shared_run, world_size
@@ -70,7 +70,8 @@ def collect(place: Workplace, name: str, chains_file: Path | None = None, labels
     if not questions:
         raise UserError("there are no training questions: name files with data.train, or lower data.held_out_questions")
     teacher = recipe.teacher.model if chains_file is None else chains_file.name
-    config = _config(recipe, material, "teacher", "collect") | ({"chains": str(chains_file)} if chains_file else {})
+    config = _config(recipe, material, questions, "teacher", "collect")
+    config |= {"chains": str(chains_file), "chains_digest": file_digest(chains_file)} if chains_file else {}
     config |= {"labels": labels.digest} if labels else {}
     with open_run(
         run_path(place.runs, name),
@@ -227,7 +228,7 @@ def evaluate(
     questions = material.evaluation
     if not questions:
         raise UserError("there are no evaluation questions: name files with data.evaluation")
-    config = _config(recipe, material) | {
+    config = _config(recipe, material, questions) | {
         "model": model.model_dump(mode="json"),
         "reasoning": reasoning.model_dump(mode="json"),
         "checkpoint": checkpoint.model_dump(mode="json") if checkpoint else None,
@@ -279,13 +280,14 @@ def student_of(run: RunDir, model: ModelSection, step: int | None = None) -> tup
     return as_student(model, str(folder), info.method), reference
 
 
-def _config(recipe: Recipe, material: Material, *sections: str) -> dict[str, Any]:
+def _config(recipe: Recipe, material: Material, questions: Sequence[Question], *sections: str) -> dict[str, Any]:
     used = ["retrieval", "data" if recipe.data.paths or recipe.data.evaluation or recipe.data.train else "worlds"]
     dumped = recipe.model_dump(mode="json")
     reasoning = {"reasoning": dumped["reasoning"]} if sections else {}
     return {
         "seed": recipe.seed,
         "corpus": corpus_digest(material.corpus),
+        "questions": digest_of({"questions": [question.model_dump(mode="json") for question in questions]}),
         **{section: dumped[section] for section in (*used, *sections)},
         **reasoning,
     }

@@ -34,6 +34,9 @@ from steper_core.records import Chain, Judgement, Passage, Question, Score
 from steper_core.run_records import CheckpointRef, Rejection, RunInfo, RunKind, RunStatus, StudyRef, TrainPoint
 from steper_core.score_lines import ChainScores, gather
 
+_LATER_KEYS = frozenset({"questions", "chains_digest", "not_learned"})
+"""Parts of configs that runs of earlier versions did not record: what they lack differs in nothing."""
+
 
 class RunDir:
     """Reads and appends the files of one run."""
@@ -295,7 +298,10 @@ def _check_same(run: RunDir, digest: str, config: dict[str, Any]) -> None:
     info = run.info
     if info.digest == digest:
         return
-    changed = ", ".join(key for key, *_ in differences(info.config, config))
+    known = {key: value for key, value in config.items() if key in info.config or key not in _LATER_KEYS}
+    changed = ", ".join(key for key, *_ in differences(info.config, known))
+    if not changed:
+        return
     raise UserError(
         f"{run.path} was started with other settings (changed: {changed}); "
         "repeat its settings to resume it, or give the new run another name"

@@ -210,6 +210,10 @@ def test_chains_made_elsewhere_are_brought_in_and_filtered(folder: Path) -> None
     assert [chain.question_id for chain in run.chains()] == ["id1"]
     assert [entry.chain.question_id for entry in run.rejected()] == ["id2"]
     assert "row 3" in result.output and "id7" in result.output
+    (folder / "mine.jsonl").write_text("\n".join(json.dumps(row) for row in rows[:1]))
+    write_rows(folder / "train.json", [wiki_row(1) | {"answer": "elsewhere"}, wiki_row(2)])
+    again = steper("collect", *options, settings=("data.held_out_questions=0", "retrieval.top_k=1"))
+    assert again.exit_code == 2 and "changed: chains_digest, questions" in again.stderr
 
 
 def test_a_generated_world_is_the_same_bytes_for_the_same_seed(folder: Path) -> None:

@@ -136,6 +136,19 @@ def test_a_changed_config_is_refused_and_the_changed_keys_are_named(tmp_path: Pa
     assert RunDir(tmp_path / "r").info.config == CONFIG
 
 
+def test_what_an_earlier_version_did_not_record_is_no_change(tmp_path: Path) -> None:
+    with opened(tmp_path / "r") as run:
+        uid = run.info.uid
+    with opened(tmp_path / "r", CONFIG | {"questions": "digest"}) as run:
+        assert run.info.uid == uid
+    with pytest.raises(UserError, match=r"changed: labels\)"), opened(tmp_path / "r", CONFIG | {"labels": "digest"}):
+        pytest.fail("opened with another config")
+    with opened(tmp_path / "new", CONFIG | {"questions": "one"}):
+        pass
+    with pytest.raises(UserError, match=r"changed: questions\)"), opened(tmp_path / "new", CONFIG | {"questions": "2"}):
+        pytest.fail("opened with another config")
+
+
 def test_the_order_of_config_keys_is_no_change(tmp_path: Path) -> None:
     with opened(tmp_path / "r") as run:
         uid = run.info.uid
