@@ -142,6 +142,8 @@ def trl(options: argparse.Namespace, *, packing: bool) -> dict[str, float]:
 
     base = _model(options)
     tokens = sum(len(row["input_ids"]) for row in rows) / (options.chains + options.batch)
+    # As many tokens an optimizer step as the other contenders have.
+    rows_a_step = max(1, round(options.batch * tokens / longest)) if packing else options.batch * options.steps
     with tempfile.TemporaryDirectory() as folder:
         trainer = SFTTrainer(
             model=str(base),
@@ -149,7 +151,7 @@ def trl(options: argparse.Namespace, *, packing: bool) -> dict[str, float]:
                 output_dir=folder,
                 num_train_epochs=1,
                 per_device_train_batch_size=1,
-                gradient_accumulation_steps=options.batch * options.steps if not packing else 1,
+                gradient_accumulation_steps=rows_a_step,
                 max_length=longest,
                 packing=packing,
                 bf16=options.dtype == "bfloat16",
@@ -170,7 +172,7 @@ def trl(options: argparse.Namespace, *, packing: bool) -> dict[str, float]:
         trainer.train()
     if packing:
         # Rows hold parts of chains: the timed ones stand for as many chains as their share of all rows.
-        options.chains = (count - 1) / count * (options.chains + options.batch)
+        options.chains = (count - rows_a_step) / count * (options.chains + options.batch)
     return _figures(clock, options, tokens, base)
 
 
