@@ -10,6 +10,7 @@ import numpy as np
 from evaluators.efficiency import transformer_flops
 from steper_core.config import ModelSection, ReasoningSection
 from steper_core.energy import measure_energy
+from steper_core.frameworks import framework_named
 from steper_core.records import Chain
 from steper_core.rundir import RunDir
 
@@ -47,13 +48,15 @@ def costs_of(
     if not count:
         return {}
     steps = [step for chain in chains for step in chain.steps]
+    # Every step of a framework that retrieves searches once, even where it finds nothing new.
+    searches = len(steps) if framework_named(reasoning.framework).retrieves else 0
     seconds = [sum(step.seconds for step in chain.steps) for chain in chains]
     prompts = sum(step.prompt_tokens for step in steps) / count
     outputs = sum(step.output_tokens for step in steps) / count
     p50, p95 = (round(float(value), 4) for value in np.percentile(seconds, [50, 95]))
     costs = {
         "steps_per_question": round(len(steps) / count, 3),
-        "retrievals_per_question": round(sum(step.duplicates is not None for step in steps) / count, 3),
+        "retrievals_per_question": round(searches / count, 3),
         "passages_per_question": round(sum(len(step.retrieved) for step in steps) / count, 3),
         "prompt_tokens_per_question": round(prompts, 1),
         "output_tokens_per_question": round(outputs, 1),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.costs import costs_of, energy_recorded
-from steper_core.config import ModelSection, ReasoningSection
+from steper_core.config import FrameworkName, ModelSection, ReasoningSection
 from steper_core.records import Chain, Retrieved, Step, StopReason, ability_of
 from steper_core.run_records import RunKind
 from steper_core.rundir import RunDir, open_run
@@ -48,6 +48,12 @@ def test_costs_are_means_a_question_and_quantiles_of_seconds() -> None:
         "seconds_p95": 4.9,  # 3 + 0.95 x (5 - 3)
         "batch_size": 4.0,  # no more than advance together
     }
+
+
+@pytest.mark.parametrize(("framework", "retrievals"), [("rag", 1.0), ("closed-book", 0.0)])
+def test_a_question_answered_without_retrieval_costs_none(framework: FrameworkName, retrievals: float) -> None:
+    costs = costs_of([chain("a", [1.0]), chain("b", [2.0])], MODEL, ReasoningSection(framework=framework), {})
+    assert costs["retrievals_per_question"] == retrievals
 
 
 def test_a_servers_requests_at_once_are_its_concurrency() -> None:

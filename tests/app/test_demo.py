@@ -48,6 +48,7 @@ def test_all_systems_are_evaluated_scored_and_stored(whole_demo: tuple[Path, str
         assert {"em", "f1", "acc", "acc_bounded", "acc_text", "gold_recall"} <= set(with_names[name].figures)
     assert with_names["demo-eval-gold"].figures["em"].mean == 1.0
     assert with_names["demo-eval-base-closed-book"].figures["gold_recall"].mean == 0.0
+    assert with_names["demo-eval-base-closed-book"].facts["retrievals_per_question"] == 0.0
     steper = with_names["demo-eval-steper-s0"]
     assert steper.checkpoint_run_name == "demo-steper-s0"
     for label in ("base, no retrieval", "base, one retrieval", "gold teacher", "vanilla-kd", "steper"):
