@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 
 from evaluators.efficiency import transformer_flops
 from steper_core.config import ModelSection, ReasoningSection
-from steper_core.energy import measure_energy
+from steper_core.energy import EnergyMeter, measure_energy
 from steper_core.frameworks import framework_named
 from steper_core.records import Chain
 from steper_core.rundir import RunDir
 
 
 @contextmanager
-def energy_recorded(run: RunDir) -> Iterator[None]:
-    """Add the energy of the block, and how many chains it finished, to what earlier sessions of the run took.
+def energy_recorded(
+    run: RunDir, questions: int = 0, measure: Callable[[], AbstractContextManager[EnergyMeter]] = measure_energy
+) -> Iterator[None]:
+    """Add the energy of the block to what earlier sessions of the run took, unless this one is killed.
 
-    A session that is killed is not in it, nor are the chains it finished.
+    Where the block ends without an exception, also what each of the `questions` took that it computed. An interrupted
+    one has spent energy on chains that it did not finish; resuming computes their whole window again.
     """
-    before = sum(1 for _ in run.chains())
-    meter = None
+    meter, ended = None, False
     try:
-        with measure_energy() as meter:
+        with measure() as meter:
             yield
+        ended = True
     finally:
         if meter is not None and meter.energy is not None:
-            info = run.info
-            facts = dict(info.facts)
-            facts["joules"] = facts.get("joules", 0.0) + meter.energy.joules
-            facts["joules_questions"] = facts.get("joules_questions", 0.0) + sum(1 for _ in run.chains()) - before
+            info, joules = run.info, meter.energy.joules
+            facts = {**info.facts, "joules": info.facts.get("joules", 0.0) + joules}
+            if ended and questions:
+                facts["joules_per_question"] = round(joules / questions, 3)
             facts["energy_estimated"] = float(meter.energy.estimated)
             run.update(facts=facts, hardware={**info.hardware, "energy_source": meter.energy.source})
 
@@ -39,7 +42,7 @@ def energy_recorded(run: RunDir) -> Iterator[None]:
 def costs_of(
     chains: Sequence[Chain], model: ModelSection, reasoning: ReasoningSection, facts: dict[str, float]
 ) -> dict[str, float]:
-    """Facts of an evaluation run, from its chains and the `facts` known of its model and energy.
+    """Facts of an evaluation run, from its chains and the `facts` known of its model (energy: `energy_recorded`).
 
     Seconds are each chain's share of the wall time of the batches it was computed in: what a question costs at this
     batch size, not how long a single one would wait.
@@ -71,6 +74,4 @@ def costs_of(
             for step in steps
         )
         costs["flops_per_question"] = sum(flops) / count
-    if covered := facts.get("joules_questions"):
-        costs["joules_per_question"] = round(facts["joules"] / covered, 3)
     return costs

@@ -25,6 +25,7 @@ from steper_core.digests import digest_of, file_digest
 from steper_core.errors import UserError
 from steper_core.material import Material
 from steper_core.ranks import rank, shared_run, world_size
+from steper_core.reasoning import windows_left
 from steper_core.records import Chain, Passage, Question
 from steper_core.retrieval import IndexSettings, Retriever, corpus_digest, open_retriever
 from steper_core.run_records import CheckpointRef, Rejection, RunKind, RunStatus, StudyRef
@@ -256,7 +257,8 @@ def evaluate(
                     )
                 run.update(facts={**run.info.facts, **system.facts})
                 label = f"evaluate {name}"
-                with place.console.progress(label, "questions") as advance, energy_recorded(run):
+                computed = sum(len(window) for window in windows_left(questions, done, reasoning.window))
+                with place.console.progress(label, "questions") as advance, energy_recorded(run, computed):
                     for count, chain in enumerate(system.answer(questions, done), start=len(done) + 1):
                         _append_passages(run, [chain], place.retriever.passages)
                         run.append_chains([chain])

@@ -38,13 +38,16 @@ def reason(
     and only the missing chains are yielded: every batch is then the same as in an uninterrupted run, and so is every
     chain, to the last rounding.
     """
-    for start in range(0, len(questions), settings.window):
-        window = questions[start : start + settings.window]
-        if all(question.id in done for question in window):
-            continue
+    for window in windows_left(questions, done, settings.window):
         for chain in _advance(window, framework, writer, retriever, settings):
             if chain.question_id not in done:
                 yield chain
+
+
+def windows_left(questions: Sequence[Question], done: Collection[str], size: int) -> list[Sequence[Question]]:
+    """The windows of `size` questions that are still to be computed: those with any question not in `done`."""
+    windows = (questions[start : start + size] for start in range(0, len(questions), size))
+    return [window for window in windows if any(question.id not in done for question in window)]
 
 
 @dataclass

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from app.costs import costs_of, energy_recorded
 from steper_core.config import FrameworkName, ModelSection, ReasoningSection
+from steper_core.energy import Energy, EnergyMeter
 from steper_core.records import Chain, Retrieved, Step, StopReason, ability_of
-from steper_core.run_records import RunKind
+from steper_core.run_records import RunInfo, RunKind
 from steper_core.rundir import RunDir, open_run
 
 MODEL = ModelSection(batch_size=8)
@@ -61,28 +63,43 @@ def test_a_servers_requests_at_once_are_its_concurrency() -> None:
     assert costs["concurrency"] == 2.0 and "batch_size" not in costs
 
 
-def test_operations_and_joules_need_to_be_known() -> None:
-    facts = {"parameters_active": 1e6, "joules": 30.0, "joules_questions": 4.0}
-    costs = costs_of([chain("a", [1.0]), chain("b", [1.0, 1.0])], MODEL, REASONING, facts)
+def test_operations_need_parameters() -> None:
+    costs = costs_of([chain("a", [1.0]), chain("b", [1.0, 1.0])], MODEL, REASONING, {"parameters_active": 1e6})
     assert costs["flops_per_question"] == pytest.approx(1.5 * 2 * 1e6 * 110, rel=0.02)
-    assert costs["joules_per_question"] == 7.5
 
 
 def test_no_chain_costs_nothing() -> None:
     assert costs_of([], MODEL, REASONING, {}) == {}
 
 
-def test_energy_of_several_sessions_adds_up_with_the_chains_it_covers(tmp_path: Path) -> None:
-    def session(key: str) -> RunDir:
-        with open_run(tmp_path / "r", kind=RunKind.EVALUATE, config={}, dataset="d", model="m") as run:
-            with energy_recorded(run):
-                run.append_chains([chain(key, [1.0])])
-            raise RuntimeError("killed")
+@contextmanager
+def fifteen_joules() -> Iterator[EnergyMeter]:
+    meter = EnergyMeter()
+    try:
+        yield meter
+    finally:
+        meter.energy = Energy(15.0, "a fake")
 
-    for key in ("a", "b"):
-        with pytest.raises(RuntimeError):
-            session(key)
-    info = RunDir(tmp_path / "r").info
-    assert info.facts["joules_questions"] == 2
-    assert info.facts["joules"] > 0
-    assert info.hardware["energy_source"]
+
+def session(folder: Path, questions: int, error: BaseException | None = None) -> RunInfo:
+    """What a run says after one more session of 15 joules, which ends with `error`, if any."""
+    with (
+        suppress(KeyboardInterrupt),
+        open_run(folder, kind=RunKind.EVALUATE, config={}, dataset="d", model="m") as run,
+        energy_recorded(run, questions, fifteen_joules),
+    ):
+        if error:
+            raise error
+    return RunDir(folder).info
+
+
+def test_energy_of_all_sessions_adds_up_and_that_of_a_question_is_of_the_one_that_ended(tmp_path: Path) -> None:
+    interrupted = session(tmp_path / "r", 8, KeyboardInterrupt())
+    assert interrupted.facts == {"joules": 15.0, "energy_estimated": 1.0}
+    resumed = session(tmp_path / "r", 4)
+    assert resumed.facts == {"joules": 30.0, "joules_per_question": 3.75, "energy_estimated": 1.0}
+    assert resumed.hardware["energy_source"] == "a fake"
+
+
+def test_a_block_that_answers_no_questions_has_no_energy_of_one(tmp_path: Path) -> None:
+    assert session(tmp_path / "r", 0).facts == {"joules": 15.0, "energy_estimated": 1.0}

@@ -10,7 +10,7 @@ import pytest
 
 from steper_core.frameworks import CLOSED_BOOK, IRCOT, RAG, Framework
 from steper_core.prompts import Prompt
-from steper_core.reasoning import ReasoningSettings, reason, step_seed
+from steper_core.reasoning import ReasoningSettings, reason, step_seed, windows_left
 from steper_core.records import Ability, Chain, Passage, Question, StopReason
 from steper_core.retrieval import Retriever
 from steper_core.writers import Completion, ModelWriter, ScriptedModel, StepRequest, StepWriter
@@ -183,6 +183,15 @@ def test_a_window_is_computed_again_as_a_whole_or_not_at_all() -> None:
     writer = Recorder(lambda request: Completion("So the answer is: x", 1, 1, 0.0))
     run(writer, questions=ASKED, how=settings(window=3), done=["a0", "a1", "a2", "a4"])
     assert [[request.question.id for request in batch] for batch in writer.batches] == [["a3", "a4", "a5"]]
+
+
+def test_windows_with_any_missing_chain_are_left() -> None:
+    def left(*done: str) -> list[list[str]]:
+        return [[each.id for each in window] for window in windows_left(ASKED[:5], done, 2)]
+
+    assert left() == [["a0", "a1"], ["a2", "a3"], ["a4"]]
+    assert left("a0", "a1", "a3") == [["a2", "a3"], ["a4"]]
+    assert left(*(each.id for each in ASKED)) == []
 
 
 def test_sampling_seeds_depend_on_seed_question_and_step_alone() -> None:
