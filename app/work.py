@@ -312,6 +312,7 @@ def _collect_from_teacher(place: Workplace, run: RunDir, questions: Sequence[Que
     system: System = open_system(
         recipe.teacher, recipe.reasoning, recipe.retrieval, place.retriever, place.material.training, recipe.seed
     )
+    run.update(facts={**run.info.facts, **system.facts})
     with place.console.progress(f"collect from {recipe.teacher.model}", "questions") as advance:
         for count, chain in enumerate(system.answer(questions, done), start=len(done) + 1):
             _sort_in(run, by_id[chain.question_id], chain, keep, place.retriever.passages)

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from app.cli import main
 from steper_core.run_records import RunKind
 from steper_core.rundir import RunDir, open_run
+from tests.fakes.judge_server import serve
 
 SMALL_WORLD = ("worlds.passages=60", "worlds.train_questions=6", "worlds.held_out_questions=0")
 SMALL_ASKED = (*SMALL_WORLD, "worlds.test_questions=4")
@@ -188,6 +189,15 @@ def test_collect_tells_what_was_kept_and_why_the_rest_was_not(folder: Path) -> N
     assert len(kept) + len(rejected) == 6
     assert f"kept {len(kept)} chains" in result.output
     assert {entry.reason for entry in rejected} <= {"gold passage missing"}
+
+
+def test_a_teacher_at_a_server_is_recorded_with_the_parameters_it_is_said_to_have(folder: Path) -> None:
+    with serve() as server:
+        teacher = ("teacher.backend=openai", f"teacher.base_url={server.url}", "reasoning.max_steps=1")
+        sizes = ("teacher.parameters=47000000000", "teacher.active_parameters=13000000000")
+        result = steper("collect", "--name", "x", settings=(*SMALL_ASKED, *teacher, *sizes))
+    assert result.exit_code == 0, result.output
+    assert RunDir(folder / "runs" / "x").info.facts == {"parameters_total": 47e9, "parameters_active": 13e9}
 
 
 def test_chains_made_elsewhere_are_brought_in_and_filtered(folder: Path) -> None:
