@@ -68,10 +68,9 @@ def costs_of(
         "seconds_p95": p95,
         "batch_size" if model.backend == "local" else "concurrency": float(min(model.batch_size, reasoning.window)),
     }
-    if active := facts.get("parameters_active"):
-        flops = (
-            transformer_flops(active, step.prompt_tokens, step.output_tokens, facts.get("layers"), facts.get("width"))
-            for step in steps
-        )
+    if multiplied := facts.get("parameters_multiplied", facts.get("parameters_active")):
+        layers, width = facts.get("layers"), facts.get("attention_width")
+        shape = (layers, width) if layers and width else ()
+        flops = (transformer_flops(multiplied, step.prompt_tokens, step.output_tokens, *shape) for step in steps)
         costs["flops_per_question"] = sum(flops) / count
     return costs

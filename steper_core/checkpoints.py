@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import util
 from pathlib import Path
@@ -194,8 +194,10 @@ def model_facts(folder: Path) -> dict[str, float]:
     """Size and shape of a checkpoint, from the weight files' headers and its config.
 
     `parameters_total` counts all weights, `parameters_active` those that one token passes (of a mixture of experts, the
-    chosen experts only); `layers` and `width` (hidden size) where the config names them; `disk_bytes` of the folder.
-    Merged adapters leave the facts of their base as they are, and add `adapter_bytes`.
+    chosen experts only), `parameters_multiplied` the active ones without an embedding table that is not the output
+    layer too: a token only looks up its row. `layers`, `width` (hidden size) and `attention_width` (heads x head size)
+    where the config names them; `disk_bytes` of the folder. Merged adapters leave the facts of their base as they are,
+    and add `adapter_bytes`.
 
     Raises:
         UserError: the folder is damaged.
@@ -203,19 +205,34 @@ def model_facts(folder: Path) -> dict[str, float]:
     if (folder / ADAPTER_FILE).exists():
         return {**model_facts(base_of(folder)), "adapter_bytes": float(disk_bytes(folder))}
     config = _config_of(folder)
-    total = experts = 0
-    for name, count in _weight_sizes(folder):
-        total += count
-        experts += count if ".experts." in name else 0
+    sizes = dict(_weight_sizes(folder))
+    total = sum(sizes.values())
+    experts = sum(count for name, count in sizes.items() if ".experts." in name)
     everyone = config.get("num_local_experts") or config.get("num_experts") or 1
     asleep = experts * (1 - config.get("num_experts_per_tok", everyone) / everyone)
-    shape = {"layers": "num_hidden_layers", "width": "hidden_size"}
+    active = round(total - asleep)
     return {
         "parameters_total": float(total),
-        "parameters_active": float(round(total - asleep)),
+        "parameters_active": float(active),
+        "parameters_multiplied": float(active - _looked_up(sizes)),
         "disk_bytes": float(disk_bytes(folder)),
-        **{fact: float(config[key]) for fact, key in shape.items() if isinstance(config.get(key), int)},
+        **_shape(config),
     }
+
+
+def _looked_up(sizes: Mapping[str, int]) -> int:
+    """The size of an embedding table beside which there is an output layer."""
+    untied = any(name.endswith("lm_head.weight") for name in sizes)
+    return sum(count for name, count in sizes.items() if name.endswith("embed_tokens.weight")) if untied else 0
+
+
+def _shape(config: Mapping[str, Any]) -> dict[str, float]:
+    numbers = {key: value for key, value in config.items() if isinstance(value, int)}
+    width, heads = numbers.get("hidden_size"), numbers.get("num_attention_heads")
+    head_size = numbers.get("head_dim") or (width // heads if width and heads else None)
+    attention = heads * head_size if heads and head_size else None
+    found = {"layers": numbers.get("num_hidden_layers"), "width": width, "attention_width": attention}
+    return {fact: float(value) for fact, value in found.items() if value is not None}
 
 
 def _weight_sizes(folder: Path) -> Iterator[tuple[str, int]]:

@@ -63,9 +63,25 @@ def test_a_servers_requests_at_once_are_its_concurrency() -> None:
     assert costs["concurrency"] == 2.0 and "batch_size" not in costs
 
 
-def test_operations_need_parameters() -> None:
-    costs = costs_of([chain("a", [1.0]), chain("b", [1.0, 1.0])], MODEL, REASONING, {"parameters_active": 1e6})
-    assert costs["flops_per_question"] == pytest.approx(1.5 * 2 * 1e6 * 110, rel=0.02)
+@pytest.mark.parametrize(
+    ("facts", "operations"),
+    [
+        # Three calls for two questions, each of 110 tokens of 2 x 10^6 operations.
+        ({"parameters_active": 1e6}, 1.5 * 2 * 1e6 * 110),
+        ({"parameters_active": 1e6, "parameters_multiplied": 6e5}, 1.5 * 2 * 6e5 * 110),
+        ({"parameters_active": 1e6, "layers": 2.0, "width": 8.0}, 1.5 * 2 * 1e6 * 110),
+        # Tokens look at 110 x 111 / 2 tokens, each look 4 x layers x width of the attention.
+        (
+            {"parameters_active": 1e6, "layers": 2.0, "width": 8.0, "attention_width": 16.0},
+            1.5 * (2 * 1e6 * 110 + 6_105 * 4 * 2 * 16),
+        ),
+    ],
+)
+def test_operations_are_of_the_parameters_multiplied_and_of_attention(
+    facts: dict[str, float], operations: float
+) -> None:
+    costs = costs_of([chain("a", [1.0]), chain("b", [1.0, 1.0])], MODEL, REASONING, facts)
+    assert costs["flops_per_question"] == operations
 
 
 def test_no_chain_costs_nothing() -> None:

@@ -154,9 +154,11 @@ def test_parameters_and_bytes_are_measured(tiny_model: Path) -> None:
     assert facts == {
         "parameters_total": 35_040.0,
         "parameters_active": 35_040.0,
+        "parameters_multiplied": 35_040.0 - 257 * 32,
         "disk_bytes": float(disk_bytes(tiny_model)),
         "layers": 2.0,
         "width": 32.0,
+        "attention_width": 32.0,
     }
     assert facts["disk_bytes"] > 4 * 35_040
 
@@ -284,7 +286,24 @@ def test_a_run_of_another_kind_has_no_best_checkpoint(tmp_path: Path) -> None:
 def test_tied_weights_are_counted_once(tiny_model: Path, tmp_path: Path) -> None:
     config = LlamaConfig(**json.loads((tiny_model / "config.json").read_text("utf-8")) | {"tie_word_embeddings": True})
     LlamaForCausalLM(config).save_pretrained(tmp_path)
-    assert model_facts(tmp_path)["parameters_total"] == 35_040 - 257 * 32
+    facts = model_facts(tmp_path)
+    assert facts["parameters_total"] == facts["parameters_multiplied"] == 35_040 - 257 * 32
+
+
+@pytest.mark.parametrize(
+    ("settings", "attention"),
+    [
+        ({"num_attention_heads": 16, "hidden_size": 1024, "head_dim": 128}, 2048.0),
+        ({"num_attention_heads": 9, "hidden_size": 576, "head_dim": None}, 576.0),
+        ({"hidden_size": 576}, None),
+    ],
+)
+def test_attention_is_as_wide_as_its_heads(
+    tmp_path: Path, settings: dict[str, int | None], attention: float | None
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    facts = model_facts(tmp_path)
+    assert (facts["width"], facts.get("attention_width")) == (settings["hidden_size"], attention)
 
 
 def test_of_a_mixture_only_the_chosen_experts_are_active(tmp_path: Path) -> None:
