@@ -55,7 +55,7 @@ class LocalModel:
         first_step = not any("\n" in prompt.lines for prompt in prompts)
         encoded = [self._encode(prompt) for prompt in prompts]
         results: dict[int, Completion] = {
-            place: Completion("", len(ids), 0, 0.0, problem="too_long")
+            place: Completion("", 0, 0, 0.0, problem="too_long")
             for place, ids in enumerate(encoded)
             if len(ids) + self._max_new_tokens > self._context
         }

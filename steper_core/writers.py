@@ -30,7 +30,7 @@ class StepRequest:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a writer gave. `problem` says why there is no usable text."""
+    """What a writer gave, and the tokens it computed. `problem` says why there is no usable text."""
 
     text: str
     prompt_tokens: int

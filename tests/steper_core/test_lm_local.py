@@ -234,7 +234,7 @@ def test_a_prompt_that_leaves_no_room_is_reported_and_not_cut(scripted_model: Pa
     model = opened(scripted_model, max_new_tokens=6)
     fits, too_long = Prompt("a" * 57 + "?"), Prompt("a" * 58 + "?")
     found = model.complete([too_long, fits, too_long], [0, 0, 0])
-    assert found[0] == found[2] == Completion("", 59, 0, 0.0, problem="too_long")
+    assert found[0] == found[2] == Completion("", 0, 0, 0.0, problem="too_long")
     assert (found[1].text, found[1].prompt_tokens, found[1].problem) == (" Tiv.", 58, None)
     assert model.complete([too_long], [0])[0].problem == "too_long"
 
