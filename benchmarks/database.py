@@ -138,7 +138,7 @@ def measure(root: Path, url: str, repeats: int) -> None:
         "list_questions, broken + kind": questions(outcome="broken", kinds=("bridge",)),
         "list_questions, both wrong + hops": questions(outcome="both-wrong", hop_counts=(2,)),
         "list_questions, steps": questions(step_counts=(STEPS,)),
-        "list_questions, wrong + steps + path": questions(outcome="right", step_counts=(STEPS,), marks=("wrong-path",)),
+        "list_questions, right + steps + path": questions(outcome="right", step_counts=(STEPS,), marks=("wrong-path",)),
         "list_questions, unscored": questions(marks=("unscored",)),
         **label_queries(engine, runs),
     }
