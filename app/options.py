@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import sys
@@ -77,7 +78,9 @@ def open_recipe(name: str, overrides: tuple[str, ...], data: tuple[str, ...]) ->
 
 def data_overrides(data: tuple[str, ...]) -> tuple[str, ...]:
     """What --data sets."""
-    return (f"data.paths={list(data)!r}",) if data else ()
+    # A list of strings is the same in JSON and TOML, but for DEL, which TOML wants escaped.
+    paths = json.dumps(data, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return (f"data.paths={paths}",) if data else ()
 
 
 def open_place(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path) -> Workplace:
