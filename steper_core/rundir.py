@@ -106,13 +106,17 @@ class RunDir:
         self._known_passages.update(fresh)
 
     def write_questions(self, questions: Iterable[Question]) -> None:
-        """Write the questions of the run; a resumed run already has them."""
-        if not (self.path / "questions.jsonl").exists():
-            partial = self.path / "questions.jsonl.partial"
-            partial.unlink(missing_ok=True)
-            jsonl.append(partial, questions)
-            if partial.exists():
-                partial.rename(self.path / "questions.jsonl")
+        """Write the questions that the run does not hold yet; the first ones are there all at once or not at all."""
+        file = self.path / "questions.jsonl"
+        if file.exists():
+            known = {question.id for question in self.questions()}
+            jsonl.append(file, (question for question in questions if question.id not in known))
+            return
+        partial = self.path / "questions.jsonl.partial"
+        partial.unlink(missing_ok=True)
+        jsonl.append(partial, questions)
+        if partial.exists():
+            partial.rename(file)
 
     def questions(self) -> Iterator[Question]:
         """The questions of the run."""

@@ -16,11 +16,15 @@ from click.testing import CliRunner, Result
 from app.commands_judge import judge, rubrics
 from app.judging import default_name
 from app.options import Group
+from app.settings import database_url
+from db import open_database
+from db.queries_runs import list_runs
+from db.queries_votes import votes
 from evaluators.rubric import RUBRICS, load_rubric
 from steper_core.run_records import RunKind, RunStatus
 from steper_core.rundir import RunDir, open_run
 from tests.fakes.judge_server import Body, FakeServer, Reply, chat, fault, honest, serve, verdict
-from tests.fakes.judged_chains import THREE_LINES, chain, question, write_run
+from tests.fakes.judged_chains import PASSAGES, THREE_LINES, chain, question, write_run
 
 KEY = "sk-secret-7f3a"
 MAIN = Group("steper", commands={"judge": judge, "rubrics": rubrics})
@@ -282,6 +286,27 @@ def test_a_run_that_is_not_finished_is_judged_with_a_warning_but_not_while_it_is
     assert server.asked == [] and scores(runs / "cut", "steps_rating") == {
         ("q1", None): (None, "the chain has no steps")
     }
+
+
+def test_votes_on_chains_that_were_finished_later_are_in_the_database_too(runs: Path, server: FakeServer) -> None:
+    def go_on(key: str) -> None:
+        with open_run(runs / "late", kind=RunKind.EVALUATE, config={}, dataset="worlds", model="m") as run:
+            run.write_questions([question("q0"), question("q1")])
+            run.append_passages(PASSAGES.values())
+            run.append_chains([chain(*THREE_LINES, key=key)])
+            if key == "q1":
+                raise KeyboardInterrupt
+
+    command = ("judge", "late", "--rubric", "abilities", "--model", "big", "--yes")
+    with pytest.raises(KeyboardInterrupt):
+        go_on("q1")
+    assert steper(*command, url=server.url).exit_code == 0
+    go_on("q0")
+    assert steper(*command, url=server.url).exit_code == 0
+    assert [each.id for each in RunDir(runs / "judge-late-abilities-big").questions()] == ["q1", "q0"]
+    engine = open_database(database_url(runs))
+    found = votes(engine, tuple(run.id for run in list_runs(engine)))
+    assert len({vote.question_id for vote in found}) == len(found) == 2
 
 
 def test_rubrics_are_listed_printed_and_checked(tmp_path: Path) -> None:

@@ -102,12 +102,14 @@ def test_everything_appended_comes_back(tmp_path: Path) -> None:
     assert read.info.figures["em"].unscored == 1
 
 
-def test_questions_are_written_once(tmp_path: Path) -> None:
-    first = Question(id="1", dataset="d", text="?", answer="x")
+def test_each_question_is_written_once_also_after_reopening(tmp_path: Path) -> None:
+    one, two, three = (Question(id=key, dataset="d", text="?", answer="x") for key in "123")
     with opened(tmp_path / "r") as run:
-        run.write_questions([first])
-        run.write_questions([first.model_copy(update={"id": "2"})])
-    assert [question.id for question in run.questions()] == ["1"]
+        run.write_questions([two])
+    with opened(tmp_path / "r") as run:
+        run.write_questions([one, two.model_copy(update={"text": "other"}), three])
+        run.write_questions([one])
+    assert list(run.questions()) == [two, one, three]
 
 
 def test_an_unknown_field_of_run_json_is_not_taken_in(tmp_path: Path) -> None:
