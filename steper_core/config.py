@@ -304,13 +304,23 @@ def _explain(error: ValidationError) -> str:
         if path[-1:] == ["base_url"]:
             return f"{field}: {words}"
         return f"{field}: {words} (got {_shown(fault['input'])})" if field else words
-    keys = list(_keys(Recipe))
-    elsewhere = [key for key in keys if key.endswith(f".{path[-1]}")]
-    hint = elsewhere or difflib.get_close_matches(field, keys, n=1, cutoff=0.5)
-    if not hint:
-        near = difflib.get_close_matches(path[-1], [key.rpartition(".")[2] for key in keys], n=1, cutoff=0.5)
-        hint = [key for key in keys if near and key.endswith(near[0])]
-    return f"unknown key {field!r}" + (f"; did you mean {hint[0]!r}?" if hint else "")
+    nearest = _nearest(path)
+    return f"unknown key {field!r}" + (f"; did you mean {nearest!r}?" if nearest else "")
+
+
+def _nearest(path: list[str]) -> str | None:
+    """The key that was probably meant by an unknown one; what is like it in its own section comes before all else."""
+    *sections, name = path
+    prefix = ".".join([*sections, ""])
+    keys = sorted(_keys(Recipe), key=lambda key: key.count("."))
+    below = [key for key in keys if key.startswith(prefix)]
+    beside = [key for key in below if key.count(".") == len(sections)]
+    # A section below may have the very name, while the nearest name beside it is a chance likeness.
+    for among, likeness in ((below, 1.0), (beside, 0.6), (keys, 1.0), (beside, 0.5), (keys, 0.6)):
+        named = {key.rpartition(".")[2]: key for key in reversed(among)}
+        if near := difflib.get_close_matches(name, named, n=1, cutoff=likeness):
+            return named[near[0]]
+    return None
 
 
 def _shown(value: Any) -> str:

@@ -80,14 +80,26 @@ def test_the_last_of_two_overrides_holds(tmp_path: Path) -> None:
         ("retrieval.topk=3", "retrieval.topk", "retrieval.top_k"),
         ("trian.epochs=3", "trian", "train"),
         ("worlds.pasages=30", "worlds.pasages", "worlds.passages"),
+        # What is like it in the same section comes before the same name in another one.
+        ("train.seed=1", "train.seed", "train.seeds"),
+        ("train.batch_size=8", "train.batch_size", "train.batch_chains"),
+        ("train.temperature=2", "train.temperature", "train.logits.temperature"),
+        ("train.logits.temp=2", "train.logits.temp", "train.logits.temperature"),
+        ("student.url=http://a", "student.url", "student.base_url"),
+        # What is like nothing there has its name elsewhere, least deep first.
+        ("train.max_steps=3", "train.max_steps", "reasoning.max_steps"),
+        ("student.learning_rate=1e-4", "student.learning_rate", "train.learning_rate"),
+        ("teacher.max_tokens=9", "teacher.max_tokens", "reasoning.max_new_tokens"),
+        ("epochs=3", "epochs", "train.epochs"),
     ],
 )
 def test_an_unknown_key_is_answered_with_the_nearest_one(override: str, unknown: str, nearest: str) -> None:
     assert f"unknown key {unknown!r}; did you mean {nearest!r}?" in fault("demo", override)
 
 
-def test_an_unknown_key_like_no_other_gets_no_suggestion() -> None:
-    assert fault("demo", "zzzzqqqq=1").endswith("unknown key 'zzzzqqqq'")
+@pytest.mark.parametrize("key", ["zzzzqqqq", "train.lr"])
+def test_an_unknown_key_like_no_other_gets_no_suggestion(key: str) -> None:
+    assert fault("demo", f"{key}=1").endswith(f"unknown key {key!r}")
 
 
 @pytest.mark.parametrize(
