@@ -19,13 +19,11 @@ from openai.types.chat import ChatCompletion
 
 from evaluators.judge_cache import Answer
 from steper_core.errors import UserError
-from steper_core.lm_server import connect, public_url, without_key
-from steper_core.texts import one_line
+from steper_core.lm_server import connect, public_url, reason_of, without_key
 
 _MOST_TOKENS = 2**40
 _RETRIES = 6
 _TIMEOUT_SECONDS = 300.0
-_REASON_SHOWN = 200
 
 _OPTIONS = ("max_completion_tokens", "max_tokens", "response_format", "temperature", "seed", "n")
 _OPTIONAL = ("n", "response_format", "seed", "temperature", "max_tokens")
@@ -214,9 +212,9 @@ class JudgeServer:
                 "check --model, and whether the base URL ends in /v1"
             ) from error
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            raise _RefusedCallError(self._reason(error), _option_named(error)) from error
+            raise _RefusedCallError(reason_of(error, self._key), _option_named(error)) from error
         except openai.APIStatusError as error:
-            raise CallFailedError(self._reason(error)) from error
+            raise CallFailedError(reason_of(error, self._key)) from error
         except openai.APITimeoutError as error:
             raise CallFailedError("no answer in time") from error
         except openai.APIConnectionError as error:
@@ -226,10 +224,6 @@ class JudgeServer:
         if not isinstance(found, ChatCompletion) or not isinstance(found.choices, list):
             raise CallFailedError("an answer that is no chat completion; does the base URL end in /v1?")
         return found
-
-    def _reason(self, error: openai.APIStatusError) -> str:
-        said = without_key(one_line(error.message), self._key).removeprefix(f"Error code: {error.status_code} - ")
-        return f"{error.status_code}: {said[:_REASON_SHOWN]}"
 
 
 class _RefusedCallError(CallFailedError):

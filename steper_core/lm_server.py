@@ -13,6 +13,7 @@ import openai
 
 from steper_core.errors import UserError
 from steper_core.prompts import Prompt
+from steper_core.texts import one_line
 from steper_core.writers import Completion
 
 _INSTRUCTION = (
@@ -21,6 +22,10 @@ _INSTRUCTION = (
     "Write that line only.\n\n"
 )
 _RETRIES = 5
+_REASON_SHOWN = 200
+_PASSING = (408, 409, 429)
+"""Statuses beside 5xx that another try may not meet."""
+_GO_ON = "finished chains are kept, repeat the command to go on"
 NO_KEY = "none"
 """What is sent to servers that need no key."""
 
@@ -60,11 +65,13 @@ class ServerModel:
             with ThreadPoolExecutor(self._concurrency) as pool:
                 return list(pool.map(self._complete_one, prompts, seeds))
         except openai.APIConnectionError as error:
-            raise UserError(f"no answer from {self._url} ({error}); is the server running?") from error
+            raise UserError(f"no answer from {self._url} ({error}); {_GO_ON}; is the server running?") from error
         except openai.APIStatusError as error:
+            reason = reason_of(error, self._client.api_key)
+            passing = error.status_code in _PASSING or error.status_code >= 500
             raise UserError(
-                f"{self._url} refused a request for model {self._model!r}: "
-                f"{error.status_code} {type(error).__name__}; finished chains are kept, repeat the command to go on"
+                f"{self._url} refused a request for model {self._model!r}: {reason}"
+                + (f"; {_GO_ON}" if passing else "; finished chains are kept")
             ) from error
         except (AttributeError, TypeError, ValueError) as error:
             raise UserError(
@@ -135,6 +142,12 @@ def public_url(url: str) -> str:
 def without_key(text: str, key: str) -> str:
     """What a server wrote, without the key: it may repeat what it was sent."""
     return text if key == NO_KEY else text.replace(key, "***")
+
+
+def reason_of(error: openai.APIStatusError, key: str) -> str:
+    """The status of a refusal and one line of what the server says of it, without the key."""
+    said = without_key(one_line(error.message), key).removeprefix(f"Error code: {error.status_code}")
+    return f"{error.status_code}: {said.removeprefix(' - ')[:_REASON_SHOWN]}".removesuffix(": ")
 
 
 def _check_address(url: str) -> None:
