@@ -317,6 +317,15 @@ def _collect_from_teacher(place: Workplace, run: RunDir, questions: Sequence[Que
         for count, chain in enumerate(system.answer(questions, done), start=len(done) + 1):
             _sort_in(run, by_id[chain.question_id], chain, keep, place.retriever.passages)
             advance(count, len(questions))
+    _note_refused(place, run, system)
+
+
+def _note_refused(place: Workplace, run: RunDir, system: System) -> None:
+    # max_tokens is sent by another name: nothing is lost by it.
+    refused = sorted(system.refused - {"max_tokens"})
+    for option in refused:
+        place.console.warn(f"the teacher's server refuses the option {option}: it was left out")
+    run.update(facts={**run.info.facts, **{f"server_refuses_{option}": 1.0 for option in refused}})
 
 
 def _collect_from_file(

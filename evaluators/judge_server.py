@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +18,12 @@ from openai.types.chat import ChatCompletion
 
 from evaluators.judge_cache import Answer
 from steper_core.errors import UserError
-from steper_core.lm_server import connect, public_url, reason_of, without_key
+from steper_core.lm_server import connect, option_named, public_url, reason_of, taken_options, without_key
 
 _MOST_TOKENS = 2**40
 _RETRIES = 6
 _TIMEOUT_SECONDS = 300.0
 
-_OPTIONS = ("max_completion_tokens", "max_tokens", "response_format", "temperature", "seed", "n")
 _OPTIONAL = ("n", "response_format", "seed", "temperature", "max_tokens")
 _PROBE_SCHEMA = {
     "type": "object",
@@ -196,12 +194,9 @@ class JudgeServer:
         return dataclasses.replace(answer, text=without_key(answer.text, self._key), refusal=refusal)
 
     async def _create(self, messages: Sequence[Mapping[str, str]], **options: Any) -> ChatCompletion:
-        kept = {name: value for name, value in options.items() if name not in self.traits.refused}
-        if "max_tokens" in self.traits.refused:
-            kept["max_completion_tokens"] = options["max_tokens"]
         # Handed over as they are: the package would walk through messages and schema value by value, which costs more
         # than the rest of a call and holds up the others in flight.
-        body = {"messages": list(messages), **kept}
+        body = {"messages": list(messages), **taken_options(options, self.traits.refused)}
         try:
             found = await self._client.chat.completions.create(model=self.model, messages=[], extra_body=body)
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
@@ -212,7 +207,7 @@ class JudgeServer:
                 "check --model, and whether the base URL ends in /v1"
             ) from error
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            raise _RefusedCallError(reason_of(error, self._key), _option_named(error)) from error
+            raise _RefusedCallError(reason_of(error, self._key), option_named(error)) from error
         except openai.APIStatusError as error:
             raise CallFailedError(reason_of(error, self._key)) from error
         except openai.APITimeoutError as error:
@@ -238,15 +233,6 @@ def _kept(name: str) -> str:
 
 def _response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": dict(schema)}}
-
-
-def _option_named(error: openai.APIStatusError) -> str | None:
-    """The option that a server's refusal is about, as far as it says so."""
-    if error.param in _OPTIONS:
-        return error.param
-    said = error.message
-    named = next((option for option in _OPTIONS[:-1] if re.search(rf"\b{option}\b", said)), None)
-    return "max_tokens" if named == "max_completion_tokens" else named
 
 
 def _answer_of(found: ChatCompletion, seconds: float) -> Answer:

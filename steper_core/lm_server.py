@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import openai
@@ -26,12 +27,16 @@ _REASON_SHOWN = 200
 _PASSING = (408, 409, 429)
 """Statuses beside 5xx that another try may not meet."""
 _GO_ON = "finished chains are kept, repeat the command to go on"
+_OPTIONS = ("max_completion_tokens", "max_tokens", "response_format", "temperature", "seed", "n")
 NO_KEY = "none"
 """What is sent to servers that need no key."""
 
 
 class ServerModel:
-    """Continues prompts through a server. Keys come from the environment only and are never stored."""
+    """Continues prompts through a server. Keys come from the environment only and are never stored.
+
+    An option that the server refuses is added to `refused` and left out from then on.
+    """
 
     def __init__(
         self,
@@ -42,8 +47,10 @@ class ServerModel:
         concurrency: int = 16,
         max_new_tokens: int = 64,
         temperature: float = 0.0,
+        refused: set[str] | None = None,
         client: openai.OpenAI | None = None,
     ) -> None:
+        self.refused = set() if refused is None else refused
         self._model = model
         self._endpoint = endpoint
         self._concurrency = concurrency
@@ -80,11 +87,10 @@ class ServerModel:
 
     def _complete_one(self, prompt: Prompt, seed: int) -> Completion:
         started = time.perf_counter()
-        seed = seed & 0x7FFFFFFF
         try:
-            text, usage = self._ask_chat(prompt, seed) if self._endpoint == "chat" else self._ask_plain(prompt, seed)
+            text, usage = self._ask(prompt, seed & 0x7FFFFFFF)
         except openai.BadRequestError as error:
-            if error.code == "context_length_exceeded" or "context" in str(error).lower():
+            if _is_too_long(error):
                 return Completion("", 0, 0, time.perf_counter() - started, problem="too_long")
             raise
         seconds = time.perf_counter() - started
@@ -93,26 +99,34 @@ class ServerModel:
             return Completion("", *tokens, seconds, problem="refused")
         return Completion(_first_line(without_key(text, self._client.api_key), prompt), *tokens, seconds)
 
-    def _ask_chat(self, prompt: Prompt, seed: int) -> tuple[str | None, openai.types.CompletionUsage | None]:
+    def _ask(self, prompt: Prompt, seed: int) -> tuple[str | None, openai.types.CompletionUsage | None]:
+        ask = self._ask_chat if self._endpoint == "chat" else self._ask_plain
+        options = {"max_tokens": self._max_new_tokens, "temperature": self._temperature, "seed": seed}
+        while True:
+            sent = taken_options(options, self.refused)
+            try:
+                return ask(prompt, sent)
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                option = option_named(error)
+                if option not in sent or _is_too_long(error):
+                    raise
+                self.refused.add(option)
+
+    def _ask_chat(
+        self, prompt: Prompt, options: Mapping[str, Any]
+    ) -> tuple[str | None, openai.types.CompletionUsage | None]:
         answer = self._client.chat.completions.create(
             model=self._model,
             messages=[{"role": "user", "content": _INSTRUCTION + prompt.text}],
-            max_tokens=self._max_new_tokens,
-            temperature=self._temperature,
-            seed=seed,
+            extra_body=options,
         )
         choice = answer.choices[0] if answer.choices else None
         return (choice.message.content if choice else None), answer.usage
 
-    def _ask_plain(self, prompt: Prompt, seed: int) -> tuple[str | None, openai.types.CompletionUsage | None]:
-        answer = self._client.completions.create(
-            model=self._model,
-            prompt=prompt.text,
-            max_tokens=self._max_new_tokens,
-            temperature=self._temperature,
-            seed=seed,
-            stop=["\n"],
-        )
+    def _ask_plain(
+        self, prompt: Prompt, options: Mapping[str, Any]
+    ) -> tuple[str | None, openai.types.CompletionUsage | None]:
+        answer = self._client.completions.create(model=self._model, prompt=prompt.text, stop=["\n"], extra_body=options)
         return (answer.choices[0].text if answer.choices else None), answer.usage
 
 
@@ -148,6 +162,25 @@ def reason_of(error: openai.APIStatusError, key: str) -> str:
     """The status of a refusal and one line of what the server says of it, without the key."""
     said = without_key(one_line(error.message), key).removeprefix(f"Error code: {error.status_code}")
     return f"{error.status_code}: {said.removeprefix(' - ')[:_REASON_SHOWN]}".removesuffix(": ")
+
+
+def option_named(error: openai.APIStatusError) -> str | None:
+    """The option that a server's refusal is about, as far as it says so."""
+    if error.param in _OPTIONS:
+        return error.param
+    said = error.message
+    named = next((option for option in _OPTIONS[:-1] if re.search(rf"\b{option}\b", said)), None)
+    return "max_tokens" if named == "max_completion_tokens" else named
+
+
+def taken_options(options: Mapping[str, Any], refused: Collection[str]) -> dict[str, Any]:
+    """What a server takes of the options for a call; who refuses max_tokens takes it by its newer name."""
+    taken = {name: value for name, value in options.items() if name not in refused}
+    return {**taken, "max_completion_tokens": options["max_tokens"]} if "max_tokens" in refused else taken
+
+
+def _is_too_long(error: openai.APIStatusError) -> bool:
+    return error.code == "context_length_exceeded" or "context" in str(error).lower()
 
 
 def _check_address(url: str) -> None:

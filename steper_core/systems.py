@@ -18,13 +18,17 @@ from steper_core.writers import ModelWriter, StepWriter, TaskWriter
 
 @dataclass(frozen=True)
 class System:
-    """Something that answers questions in steps. `facts` are measurements of its model (checkpoints.model_facts)."""
+    """Something that answers questions in steps. `facts` are measurements of its model (checkpoints.model_facts).
+
+    `refused` are the options that its model's server turned out to refuse while it was asked.
+    """
 
     framework: Framework
     writer: StepWriter
     retriever: Retriever
     settings: ReasoningSettings
     facts: dict[str, float] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
 
     def answer(self, questions: Sequence[Question], done: Collection[str] = frozenset()) -> Iterator[Chain]:
         """The chains of those questions that are not done yet, each as it ends."""
@@ -55,12 +59,13 @@ def open_system(
     framework = framework_named(reasoning.framework)
     settings = ReasoningSettings(retrieval.top_k, reasoning.max_steps, reasoning.window, seed)
     shown = demonstrations_for(training, retriever.passages, framework, model.demonstrations, seed)
-    writer, facts = _open_writer(model, reasoning.max_new_tokens, shown)
-    return System(framework, writer, retriever, settings, facts)
+    refused: set[str] = set()
+    writer, facts = _open_writer(model, reasoning.max_new_tokens, shown, refused)
+    return System(framework, writer, retriever, settings, facts, refused)
 
 
 def _open_writer(
-    model: ModelSection, max_new_tokens: int, demonstrations: tuple[Demonstration, ...]
+    model: ModelSection, max_new_tokens: int, demonstrations: tuple[Demonstration, ...], refused: set[str]
 ) -> tuple[StepWriter, dict[str, float]]:
     if model.backend == "gold":
         return GoldWriter(), {}
@@ -74,6 +79,7 @@ def _open_writer(
             concurrency=model.batch_size,
             max_new_tokens=max_new_tokens,
             temperature=model.temperature,
+            refused=refused,
         )
         sizes = {"parameters_total": model.parameters, "parameters_active": model.active_parameters or model.parameters}
         return ModelWriter(server, demonstrations), {name: float(size) for name, size in sizes.items() if size}

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from app.cli import main
 from steper_core.run_records import RunKind
 from steper_core.rundir import RunDir, open_run
-from tests.fakes.judge_server import serve
+from tests.fakes.judge_server import Reply, chat, fault, serve
 
 SMALL_WORLD = ("worlds.passages=60", "worlds.train_questions=6", "worlds.held_out_questions=0")
 SMALL_ASKED = (*SMALL_WORLD, "worlds.test_questions=4")
@@ -193,11 +193,26 @@ def test_collect_tells_what_was_kept_and_why_the_rest_was_not(folder: Path) -> N
 
 def test_a_teacher_at_a_server_is_recorded_with_the_parameters_it_is_said_to_have(folder: Path) -> None:
     with serve() as server:
-        teacher = ("teacher.backend=openai", f"teacher.base_url={server.url}", "reasoning.max_steps=1")
+        named = ("teacher.backend=openai", "teacher.model=big", f"teacher.base_url={server.url}")
+        teacher = (*named, "reasoning.max_steps=1")
         sizes = ("teacher.parameters=47000000000", "teacher.active_parameters=13000000000")
         result = steper("collect", "--name", "x", settings=(*SMALL_ASKED, *teacher, *sizes))
     assert result.exit_code == 0, result.output
     assert RunDir(folder / "runs" / "x").info.facts == {"parameters_total": 47e9, "parameters_active": 13e9}
+
+
+def test_what_the_teachers_server_refuses_is_told_and_noted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-7f3a")
+    with serve() as server:
+        server.probed = lambda body: next(
+            (fault(400, "no", option) for option in ("max_tokens", "temperature") if option in body),
+            Reply(chat("So the answer is: Tiv")),
+        )
+        teacher = ("teacher.backend=openai", "teacher.model=big", f"teacher.base_url={server.url}")
+        result = steper("collect", "--name", "big", settings=(*SMALL_WORLD, *teacher))
+    assert result.exit_code == 0, result.output
+    assert "refuses the option temperature: it was left out" in result.output and "max_tokens" not in result.output
+    assert RunDir(folder / "runs" / "big").info.facts == {"server_refuses_temperature": 1.0}
 
 
 def test_chains_made_elsewhere_are_brought_in_and_filtered(folder: Path) -> None:

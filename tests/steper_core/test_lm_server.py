@@ -36,8 +36,13 @@ def plain(text: str) -> Answer:
     return 200, {"id": "c", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
 
 
-def fault(status: int, message: str, code: str | None = None) -> Answer:
-    return status, {"error": {"message": message, "type": "error", "param": None, "code": code}}
+def fault(status: int, message: str, code: str | None = None, param: str | None = None) -> Answer:
+    return status, {"error": {"message": message, "type": "error", "param": param, "code": code}}
+
+
+def refusing(worded: dict[str, Answer]) -> Callable[[dict[str, Any]], Answer]:
+    """A server that refuses these options, one a call, in these words."""
+    return lambda body: next((answer for option, answer in worded.items() if option in body), chat("Fine."))
 
 
 @dataclass
@@ -195,11 +200,41 @@ def test_a_refused_request_tells_why_without_the_key_and_not_to_repeat_it(
     assert len(server.asked) == 1
 
 
+def test_a_reasoning_models_refusals_are_done_without_and_learned_once(server: Server) -> None:
+    # As OpenAI words them for its o-series and gpt-5.
+    other_name = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens'."
+    one_value = "Unsupported value: 'temperature' does not support 0 with this model."
+    server.answer = refusing(
+        {"max_tokens": fault(400, other_name, param="max_tokens"), "temperature": fault(400, one_value)}
+    )
+    model = ServerModel("m", base_url=server.url, max_new_tokens=9)
+    assert [each.text for each in model.complete([PROMPT], [1])] == ["Fine."]
+    assert model.refused == {"max_tokens", "temperature"} and len(server.asked) == 3
+    model.complete([PROMPT], [2])
+    *_, body = (body for _, _, body in server.asked)
+    del body["messages"]
+    assert body == {"model": "m", "max_completion_tokens": 9, "seed": 2} and len(server.asked) == 4
+
+
+def test_a_plain_server_does_without_what_it_refuses_too(server: Server) -> None:
+    server.gives(fault(422, "seed: extra inputs are not permitted"), plain("Tiv"))
+    assert asked(server, endpoint="completions").text == "Tiv"
+    assert "seed" not in server.asked[1][2] and server.asked[1][2]["temperature"] == 0.0
+
+
+@pytest.mark.parametrize(("option", "calls"), [("temperature", 2), ("max_tokens", 2), ("n", 1), ("messages", 1)])
+def test_a_refusal_that_leaving_an_option_out_does_not_end_is_an_error(server: Server, option: str, calls: int) -> None:
+    server.gives(fault(400, "not today", param=option))
+    assert "400: not today" in refusal(ServerModel("m", base_url=server.url))
+    assert len(server.asked) == calls
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         fault(400, "Please reduce the length.", "context_length_exceeded"),
         fault(400, "This model's maximum context length is 4096 tokens."),
+        fault(400, "max_tokens is too large for the model's context length.", param="max_tokens"),
     ],
 )
 def test_a_prompt_beyond_the_context_is_reported_for_itself_alone(server: Server, answer: Answer) -> None:
@@ -207,6 +242,7 @@ def test_a_prompt_beyond_the_context_is_reported_for_itself_alone(server: Server
     model = ServerModel("m", base_url=server.url)
     found = model.complete([Prompt("a long one"), Prompt("short")], [0, 0])
     assert [(each.text, each.problem) for each in found] == [("", "too_long"), ("Fine.", None)]
+    assert model.refused == set() and len(server.asked) == 2
 
 
 def test_a_server_that_is_not_running_is_an_error() -> None:
