@@ -95,9 +95,10 @@ class ServerModel:
             raise
         seconds = time.perf_counter() - started
         tokens = (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
-        if text is None:
+        said = None if text is None else _without_thoughts(text)
+        if said is None:
             return Completion("", *tokens, seconds, problem="refused")
-        return Completion(_first_line(without_key(text, self._client.api_key), prompt), *tokens, seconds)
+        return Completion(_first_line(without_key(said, self._client.api_key), prompt), *tokens, seconds)
 
     def _ask(self, prompt: Prompt, seed: int) -> tuple[str | None, openai.types.CompletionUsage | None]:
         ask = self._ask_chat if self._endpoint == "chat" else self._ask_plain
@@ -121,7 +122,10 @@ class ServerModel:
             extra_body=options,
         )
         choice = answer.choices[0] if answer.choices else None
-        return (choice.message.content if choice else None), answer.usage
+        text = choice.message.content if choice else None
+        # Hidden thoughts may use up all tokens: that is no line, unlike one that a model leaves empty.
+        spent = not text and choice is not None and choice.finish_reason == "length"
+        return (None if spent else text), answer.usage
 
     def _ask_plain(
         self, prompt: Prompt, options: Mapping[str, Any]
@@ -192,6 +196,13 @@ def _check_address(url: str) -> None:
         whole = False
     if not whole:
         raise UserError("the base URL is no address of a server; it looks like http://127.0.0.1:8000/v1")
+
+
+def _without_thoughts(text: str) -> str | None:
+    """What follows the thoughts that a text opens with, None where they do not end."""
+    # Some chat templates open them in the prompt: only their end is in the text.
+    said = text.rpartition("</think>")[2]
+    return None if said.lstrip().startswith("<think>") else said
 
 
 def _first_line(text: str, prompt: Prompt) -> str:

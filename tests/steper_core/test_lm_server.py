@@ -31,6 +31,13 @@ def chat(content: str | None, **more: Any) -> Answer:
     return 200, {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]} | more
 
 
+def cut(content: str, **more: Any) -> Answer:
+    """A chat answer that used up its tokens."""
+    status, body = chat(content, **more)
+    body["choices"][0]["finish_reason"] = "length"
+    return status, body
+
+
 def plain(text: str) -> Answer:
     choice = {"index": 0, "finish_reason": "stop", "text": text, "logprobs": None}
     return 200, {"id": "c", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
@@ -149,6 +156,11 @@ def test_a_plain_server_is_given_the_bare_prompt_and_stops_at_a_line_break(serve
         (FORCED, "So the answer is: Tiv", "Tiv"),
         (FORCED, "\nso the ANSWER is:Tiv\nmore", "Tiv"),
         (FORCED, "Well. So the answer is: Tiv", "Well. So the answer is: Tiv"),
+        # Thoughts written inline are no line, also where the prompt's template has opened them.
+        (PROMPT, "<think>\nTiv?\nNo.\n</think>\n\nOne fact.", "One fact."),
+        (PROMPT, "\n<think></think>One fact.", "One fact."),
+        (PROMPT, "Tiv?\nNo.\n</think>\n\nOne fact.", "One fact."),
+        (FORCED, "<think>Tiv?</think>So the answer is: Tiv", "Tiv"),
     ],
 )
 def test_the_first_line_with_text_is_taken(server: Server, prompt: Prompt, content: str, text: str) -> None:
@@ -160,7 +172,18 @@ def test_a_key_that_the_server_repeats_is_not_kept(server: Server) -> None:
     assert asked(server.gives(chat(f"My key is {KEY}, said {KEY}."))).text == "My key is ***, said ***."
 
 
-@pytest.mark.parametrize("answer", [chat(None), chat(None, usage=USAGE), chat("unread", choices=[])])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        chat(None),
+        chat(None, usage=USAGE),
+        chat("unread", choices=[]),
+        # All tokens went into thoughts.
+        chat("<think>\nOne fact.\nTwo", usage=USAGE),
+        chat("\n<think>", usage=USAGE),
+        cut("", usage=USAGE),
+    ],
+)
 def test_no_content_is_a_refusal_whose_tokens_count(server: Server, answer: Answer) -> None:
     found = asked(server.gives(answer))
     assert (found.text, found.problem) == ("", "refused")
