@@ -130,7 +130,7 @@ def read_corpus(path: Path) -> Corpus:
 
 def merge(datasets: Iterable[Dataset], corpora: Iterable[Corpus] = ()) -> tuple[Passage, ...]:
     """The passages of several datasets and corpora, each once, in the order of their first appearance."""
-    parts = (part.passages for part in (*datasets, *corpora))
+    parts = [*(dataset.passages for dataset in datasets), *(corpus.passages for corpus in corpora)]
     return tuple({passage.id: passage for passages in parts for passage in passages}.values())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList
 
 from steper_core.checkpoints import load_causal_model, load_tokenizer, require_checkpoint
 from steper_core.devices import pick_device, pick_dtype, synchronize
@@ -40,7 +40,7 @@ class LocalModel:
         self._tokenizer = load_tokenizer(folder)
         self._model = load_causal_model(folder, pick_dtype(dtype, self._device)).to(self._device).eval()
         # Else generate takes up what the model's makers set for chatting, such as a penalty on words of the prompt.
-        self._model.generation_config = GenerationConfig()
+        self._model.generation_config = type(self._model.generation_config)()
         self._batch_size = batch_size
         self._max_new_tokens = max_new_tokens
         self._temperature = temperature

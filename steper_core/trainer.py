@@ -112,7 +112,8 @@ class StepTrainer(Trainer):
         size = self.args.per_device_train_batch_size
         steps = math.ceil(len(dataset) / (size * ranks * accumulated))
         place = (self.state.global_step % steps * accumulated + number) * ranks + self.args.process_index
-        return min(max(len(dataset) - place * size, 0), len(chains))
+        left: int = len(dataset) - place * size
+        return min(max(left, 0), len(chains))
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """Forward and backward over one batch of chains, in forwards of at most `forward_tokens` tokens."""
