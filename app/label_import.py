@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from app.label_checks import LONGEST_NAME, person_of, why_unfit, why_unknown
 from app.label_foreign import foreign_shares
 from app.label_records import (
+    VOID,
     ItemName,
     LabelChange,
     Problem,
@@ -37,7 +38,6 @@ from steper_core.errors import UserError
 
 _EVERY = 1_000_000
 _LONGEST_REASON = 200
-_VOID = "none of this person's labels of the item fits: it is left out"
 _Chain = tuple[str, str]
 """A run's uid and a question's key."""
 
@@ -196,7 +196,7 @@ def _fitting_shares(
             continue
         fitting = _fitting(rubric, len(located.found[each.share.item.chain].steps), each, problems)
         if _is_void(each.share, fitting.share):
-            problems.append(Problem(each.line, _VOID))
+            problems.append(Problem(each.line, VOID))
         else:
             shares.append(fitting)
     return tuple(shares)
@@ -223,7 +223,7 @@ def _take(engine: Database, plan: _Plan, problems: list[Problem]) -> _Part:
         item = rows[each.share.item.chain]
         share = _without_conflicts(item, each, stored, problems)
         if _is_void(each.share, share):
-            problems.append(Problem(each.line, _VOID))
+            problems.append(Problem(each.line, VOID))
             continue
         changes += [_history_row(item, share, change) for change in share.changes]
         slots.append(RestoredSlot(item.id, share.annotator, share.role, share.state, share.ended))

@@ -196,6 +196,10 @@ def nothing_to_import(problems: Sequence[Problem]) -> UserError:
     return UserError(f"nothing in it can be imported; {told}: {one_line(str(first), _LONGEST_FAULT)}")
 
 
+VOID = "none of this person's labels of the item fits: it is left out"
+"""Why a share is left out that would be taken for submitted without a label."""
+
+
 @dataclass(frozen=True)
 class ReadShare:
     """A share as a file gives it, at its line, with that of each change; `texts` are the step lines if it has them."""

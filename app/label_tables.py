@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import AwareDatetime, Field, ValidationError, field_validator
 
 from app.label_records import (
+    VOID,
     FilePart,
     ItemName,
     LabelChange,
@@ -201,6 +202,9 @@ class _Row(FilePart):
         return None if value == "" else value
 
 
+_SHARE = ("project", "run_uid", "question", "annotator", "role")
+"""The columns that tell whose work a row is of."""
+
 _REQUIRED = tuple(name for name, field in _Row.model_fields.items() if field.is_required())
 
 
@@ -214,16 +218,25 @@ def _gather(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> ReadLabels:
     """Rows as shares: what one person did in one role on one item of one project."""
     parts: dict[tuple[str, tuple[str, str], str, str], list[tuple[int, _Row, LabelChange]]] = {}
     problems = []
+    spoilt = set()
     for line, cells in rows:
         try:
             row = _Row.model_validate(cells)
             change = LabelChange.model_validate(row.model_dump(include=set(LabelChange.model_fields)))
         except ValidationError as error:
             problems.append(Problem(line, explain(error)))
+            spoilt.add(tuple(cells.get(name) for name in _SHARE))
             continue
         key = (row.project, (row.run_uid, row.question), row.annotator, row.role)
         parts.setdefault(key, []).append((line, row, change))
-    return ReadLabels(tuple(_share(part) for part in parts.values()), {}, {}, tuple(problems))
+    shares = []
+    for (project, chain, annotator, role), part in parts.items():
+        read = _share(part)
+        if read.share.labelling or (project, *chain, annotator, role) not in spoilt:
+            shares.append(read)
+        else:
+            problems.append(Problem(read.line, VOID))
+    return ReadLabels(tuple(shares), {}, {}, tuple(problems))
 
 
 def _share(part: list[tuple[int, _Row, LabelChange]]) -> ReadShare:

@@ -148,6 +148,18 @@ def test_a_cell_at_fault_is_told_with_its_line() -> None:
     assert sum(len(each.share.changes) for each in read.shares) == 9
 
 
+def test_a_submission_whose_labels_are_all_at_fault_is_left_out() -> None:
+    text = write_labels(LABELS, ".csv").decode().splitlines(keepends=True)
+    whole = read_labels("".join(text).encode(), ".csv")
+    lost = [line for line in range(1, 7) if "Ann" in text[line]]
+    for line in lost:
+        text[line] = text[line].replace("2026-03-01T12:00:0", "in March, ")
+    read = read_labels("".join(text).encode(), ".csv")
+    assert len(read.shares) == len(whole.shares) - 1
+    assert read.problems[-1].reason.startswith("none of this person's labels") and read.problems[-1].line == 8
+    assert [problem.line for problem in read.problems[:-1]] == [2, 3, 4, 5, 6, 7]
+
+
 BEYOND = ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
 
 

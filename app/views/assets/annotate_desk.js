@@ -38,7 +38,10 @@ const openDesk = (name) => {
   };
   // Whatever other visits of this person left behind is taken over; an id is stored once however often it comes.
   try {
-    for (const key of Object.keys(localStorage).filter((each) => each.startsWith(`${STORE}:${name}:`))) {
+    const own = `${STORE}:${name}:`;
+    // What follows is the id of a visit: with a colon in it the name would be longer, and another person's.
+    const left = (each) => each.startsWith(own) && !each.slice(own.length).includes(":");
+    for (const key of Object.keys(localStorage).filter(left)) {
       made.queue.push(...JSON.parse(localStorage.getItem(key)));
       localStorage.removeItem(key);
     }
