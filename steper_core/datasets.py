@@ -146,7 +146,9 @@ def with_passages_of(dataset: Dataset, corpora: Iterable[Corpus]) -> Dataset:
             meant.setdefault(own, set()).add(passage_id)
 
     def named(question: Question, hop: Hop) -> Hop:
-        found = meant.get(hop.passage_id or "", {hop.passage_id})
+        found = meant.get(hop.passage_id or "")
+        if found is None:
+            return hop
         if len(found) > 1:
             raise UserError(
                 f"question {question.id!r} names the passage {hop.passage_id!r}, and two corpora call different "
@@ -154,8 +156,11 @@ def with_passages_of(dataset: Dataset, corpora: Iterable[Corpus]) -> Dataset:
             )
         return hop.model_copy(update={"passage_id": next(iter(found))})
 
+    # Official files name no passage so, and hold hundreds of thousands of hops.
     questions = tuple(
         question.model_copy(update={"hops": tuple(named(question, hop) for hop in question.hops)})
+        if not meant.keys().isdisjoint(question.gold_passage_ids)
+        else question
         for question in dataset.questions
     )
     return replace(dataset, questions=questions)
