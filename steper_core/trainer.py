@@ -7,7 +7,6 @@ add up to exactly those of the whole: every loss is a sum over target tokens div
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -87,33 +86,29 @@ class StepTrainer(Trainer):
     ) -> tuple[list[Any], Any]:
         """Fetch the batches of one optimizer step and count their chains and tasks over all ranks."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        own = [self._own(batch["chains"], number) for number, batch in enumerate(batches)]
-        batches = [
-            {"chains": [*batch["chains"][:count], *map(silenced_chain, batch["chains"][count:])]}
-            for batch, count in zip(batches, own, strict=True)
-        ]
-        chains = [chain for batch, count in zip(batches, own, strict=True) for chain in batch["chains"][:count]]
+        parted = [self._parted(batch["chains"], number) for number, batch in enumerate(batches)]
+        batches = [{"chains": [*own, *map(silenced_chain, again)]} for own, again in parted]
+        chains = [chain for own, _again in parted for chain in own]
         found = {task for chain in chains for row in chain.rows for task in row.tasks.tolist()}
         counts = torch.tensor([len(chains), *(int(place in found) for place in range(len(self._tasks)))], device=device)
         counts = self.accelerator.reduce(counts, "sum")
         present = tuple(bool(count) for count in counts[1:].tolist())
         return batches, GlobalBatch(int(counts[0]), present, len(batches))
 
-    def _own(self, chains: Sequence[ChainRows], number: int) -> int:
-        """How many chains of a step's batch belong to the epoch's own.
+    def _parted(self, chains: list[ChainRows], number: int) -> tuple[list[ChainRows], list[ChainRows]]:
+        """The chains of a step's batch that are the epoch's own, and those that come again.
 
         Where an epoch does not come out even over the ranks, accelerate fills its last batches with the first chains
         again: what one process would not learn twice, several must not either.
         """
         ranks, accumulated = self.args.world_size, self.args.gradient_accumulation_steps
         if ranks == 1:
-            return len(chains)
+            return chains, []
         dataset: Any = self.train_dataset
-        size = self.args.per_device_train_batch_size
-        steps = math.ceil(len(dataset) / (size * ranks * accumulated))
+        steps = self.state.max_steps // int(self.args.num_train_epochs)
         place = (self.state.global_step % steps * accumulated + number) * ranks + self.args.process_index
-        left: int = len(dataset) - place * size
-        return min(max(left, 0), len(chains))
+        own = max(len(dataset) - place * self.args.per_device_train_batch_size, 0)
+        return chains[:own], chains[own:]
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """Forward and backward over one batch of chains, in forwards of at most `forward_tokens` tokens."""
