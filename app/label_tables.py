@@ -216,7 +216,7 @@ def _check_columns(header: Iterable[str]) -> None:
 
 def _gather(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> ReadLabels:
     """Rows as shares: what one person did in one role on one item of one project."""
-    parts: dict[tuple[str, tuple[str, str], str, str], list[tuple[int, _Row, LabelChange]]] = {}
+    parts: dict[tuple[Any, ...], list[tuple[int, _Row, LabelChange]]] = {}
     problems = []
     spoilt = set()
     for line, cells in rows:
@@ -227,12 +227,11 @@ def _gather(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> ReadLabels:
             problems.append(Problem(line, explain(error)))
             spoilt.add(tuple(cells.get(name) for name in _SHARE))
             continue
-        key = (row.project, (row.run_uid, row.question), row.annotator, row.role)
-        parts.setdefault(key, []).append((line, row, change))
+        parts.setdefault(tuple(getattr(row, name) for name in _SHARE), []).append((line, row, change))
     shares = []
-    for (project, chain, annotator, role), part in parts.items():
+    for whose, part in parts.items():
         read = _share(part)
-        if read.share.labelling or (project, *chain, annotator, role) not in spoilt:
+        if read.share.labelling or whose not in spoilt:
             shares.append(read)
         else:
             problems.append(Problem(read.line, VOID))
