@@ -196,8 +196,7 @@ def _teacher_name(recipe: Recipe, settings: TrainSection) -> str | None:
 def _stored_teacher(settings: TrainSection) -> str | None:
     from steper_core.soft_targets import stored_teacher
 
-    stored = settings.loss == "logits" and settings.logits.stored
-    return stored_teacher(Path(stored)) if stored else None
+    return stored_teacher(Path(settings.stored_logits)) if settings.stored_logits else None
 
 
 def followed_teacher(recipe: Recipe, settings: TrainSection) -> Path | None:

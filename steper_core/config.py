@@ -210,6 +210,11 @@ class TrainSection(Section):
         return self
 
     @property
+    def stored_logits(self) -> str | None:
+        """The folder of log-probabilities that are followed in place of a teacher that runs along."""
+        return self.logits.stored if self.loss == "logits" else None
+
+    @property
     def task_count(self) -> int:
         """Tasks with a loss of their own."""
         return {"steper": len(self.abilities), "multitask-kd": 2}.get(self.method, 1)

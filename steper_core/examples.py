@@ -44,10 +44,14 @@ class EncodedChains:
     """
 
     chains: tuple[ChainRows, ...]
-    examples: int
     cut: int
     left_out: int
     by_task: Mapping[str, int]
+
+    @property
+    def examples(self) -> int:
+        """All examples, those that were left out too."""
+        return sum(self.by_task.values()) + self.left_out
 
 
 def step_examples(
@@ -129,4 +133,4 @@ def encode_chains(
         if found:
             rows = (pack(found),) if packed else tuple(pack([example]) for example in found)
             encoded.append(ChainRows(examples[0].question_id, rows))
-    return EncodedChains(tuple(encoded), sum(map(len, chains)), cut, left_out, by_task)
+    return EncodedChains(tuple(encoded), cut, left_out, by_task)

@@ -47,10 +47,9 @@ class ServerModel:
         concurrency: int = 16,
         max_new_tokens: int = 64,
         temperature: float = 0.0,
-        refused: set[str] | None = None,
         client: openai.OpenAI | None = None,
     ) -> None:
-        self.refused = set() if refused is None else refused
+        self.refused: set[str] = set()
         self._model = model
         self._endpoint = endpoint
         self._concurrency = concurrency

@@ -59,16 +59,16 @@ def open_system(
     framework = framework_named(reasoning.framework)
     settings = ReasoningSettings(retrieval.top_k, reasoning.max_steps, reasoning.window, seed)
     shown = demonstrations_for(training, retriever.passages, framework, model.demonstrations, seed)
-    refused: set[str] = set()
-    writer, facts = _open_writer(model, reasoning.max_new_tokens, shown, refused)
+    writer, facts, refused = _open_writer(model, reasoning.max_new_tokens, shown)
     return System(framework, writer, retriever, settings, facts, refused)
 
 
 def _open_writer(
-    model: ModelSection, max_new_tokens: int, demonstrations: tuple[Demonstration, ...], refused: set[str]
-) -> tuple[StepWriter, dict[str, float]]:
+    model: ModelSection, max_new_tokens: int, demonstrations: tuple[Demonstration, ...]
+) -> tuple[StepWriter, dict[str, float], set[str]]:
+    """The writer of a model, what is known of it, and the options that its server refuses, as they turn up."""
     if model.backend == "gold":
-        return GoldWriter(), {}
+        return GoldWriter(), {}, set()
     if model.backend == "openai":
         from steper_core.lm_server import ServerModel
 
@@ -79,10 +79,10 @@ def _open_writer(
             concurrency=model.batch_size,
             max_new_tokens=max_new_tokens,
             temperature=model.temperature,
-            refused=refused,
         )
         sizes = {"parameters_total": model.parameters, "parameters_active": model.active_parameters or model.parameters}
-        return ModelWriter(server, demonstrations), {name: float(size) for name, size in sizes.items() if size}
+        facts = {name: float(size) for name, size in sizes.items() if size}
+        return ModelWriter(server, demonstrations), facts, server.refused
     from steper_core.lm_local import LocalModel
 
     folder = resolve_model(model.model)
@@ -95,7 +95,7 @@ def _open_writer(
         temperature=model.temperature,
     )
     writer = TaskWriter(local) if model.tasks else ModelWriter(local, demonstrations)
-    return writer, model_facts(folder)
+    return writer, model_facts(folder), set()
 
 
 def as_student(model: ModelSection, folder: str, method: str) -> ModelSection:

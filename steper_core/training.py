@@ -186,8 +186,8 @@ def train_student(
     """
     if not training:
         raise UserError("no chain to train on: all were rejected, or none has a step of the abilities asked for")
-    if settings.loss == "logits" and settings.logits.stored:
-        stored, temperature = Path(settings.logits.stored), settings.logits.temperature
+    if settings.stored_logits:
+        stored, temperature = Path(settings.stored_logits), settings.logits.temperature
         digest = vocabulary_digest(models.base)
         training, held_out = (
             attach(stored, chains, digest, temperature, settings.teacher) for chains in (training, held_out)
@@ -252,7 +252,7 @@ def train_student(
 def _objective(student: Any, models: Models, settings: TrainSection, seed: int, device: torch.device) -> Objective:
     if settings.loss == "cross-entropy":
         return CrossEntropy()
-    if settings.loss == "logits" and settings.logits.stored:
+    if settings.stored_logits:
         return SoftTargets(settings.logits, shared_vocabulary(models.base, models.base), None)
     if models.teacher is None:
         raise UserError(
@@ -326,7 +326,7 @@ def _require_first_gpu(device: torch.device) -> None:
 def _require_same_steps(checkpoint: Path, steps: int) -> None:
     """Raise a UserError if a checkpoint is of a training of another length: its place in an epoch means another."""
     begun = planned_steps(checkpoint)
-    if begun != steps:
+    if begun is not None and begun != steps:
         raise UserError(
             f"{checkpoint} is of a training of {begun:,} steps, and this one has {steps:,}: go on with as many "
             "processes and chains as it was begun with, or train under another name"
