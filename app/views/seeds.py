@@ -12,6 +12,8 @@ from steper_core.digests import digest_of
 
 _OF_ONE_RUN = frozenset({"model", "checkpoint", "seed"})
 """Settings that differ from seed to seed: the model section names the folder of the checkpoint."""
+_OF_THE_MODEL = ("backend", "demonstrations", "temperature", "dtype", "endpoint", "tasks")
+"""What of the model section decides what is written, whichever checkpoint it is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +42,8 @@ def system_of(run: RunRow) -> tuple[str, ...]:
     """What two runs of one system have in common, last a digest of their settings."""
     variant = run.study.variant if run.study else ""
     settings = {name: value for name, value in run.config.items() if name not in _OF_ONE_RUN}
+    model = run.config.get("model", {})
+    settings["model"] = {name: model.get(name) for name in _OF_THE_MODEL}
     return (run.kind, run.dataset, run.model, run.method, run.framework, variant, digest_of(settings))
 
 

@@ -109,13 +109,15 @@ def test_checkpoints_of_a_training_run_are_no_seeds_beside_another_seed(make_run
 
 
 def test_other_settings_are_another_system_and_other_weights_are_not(make_run: MakeRun) -> None:
-    def of(number: int, seed: int, top_k: int) -> RunRow:
-        model = {"model": f"runs/train-s{seed}/checkpoints/{number}"}
+    def of(number: int, seed: int, top_k: int, demonstrations: int = 0) -> RunRow:
+        model = {"model": f"runs/train-s{seed}/checkpoints/{number}", "demonstrations": demonstrations}
         config = {"seed": seed, "retrieval": {"top_k": top_k}, "model": model, "checkpoint": {"step": number}}
         return make_run(number, seed=seed, config=config, figures=em(0.1 * number))
 
     rows = table(of(1, 0, 4), of(2, 1, 4), of(3, 2, 8), of(4, 3, 8))
     assert {row["sub"] for row in rows if row["token"] is None} == {"seeds 0, 1", "seeds 2, 3"}
+    # The same prompt is part of a system too.
+    assert seed_groups([of(1, 0, 4), of(2, 1, 4, demonstrations=2)]) == {}
 
 
 def test_a_failed_run_says_why_and_how_to_resume(make_run: MakeRun) -> None:
