@@ -146,6 +146,9 @@ class TrainSection(Section):
     abilities: tuple[AbilityName, ...] = Field(
         _ALL_ABILITIES, min_length=1, description="of steper: which steps are learned"
     )
+    expansion_steps: int | None = Field(
+        None, ge=1, le=_LARGEST, description="of steper: a chain's first so many are learned; default: all"
+    )
     weighting: Literal["uniform", "fixed", "learned"] = Field(
         "uniform", description="of the tasks' losses; default by method: steper learned, all others uniform"
     )
@@ -204,6 +207,8 @@ class TrainSection(Section):
             raise ValueError("an ability stands twice in train.abilities")
         if self.method != "steper" and set(self.abilities) != set(_ALL_ABILITIES):
             raise ValueError(f"{self.method} does not learn by ability: leave train.abilities out, or take steper")
+        if self.expansion_steps and (self.method != "steper" or "expansion" not in self.abilities):
+            raise ValueError("train.expansion_steps counts the expansion steps of steper, and none are learned here")
         own = _OWN_LOSS.get(self.method, self.loss)
         if self.loss != own:
             raise ValueError(f"{self.method} has loss = {own}: leave loss out, or take another method")

@@ -55,18 +55,25 @@ class EncodedChains:
 
 
 def step_examples(
-    question: Question, chain: Chain, passages: Mapping[str, Passage], abilities: Sequence[Ability] = ABILITIES
+    question: Question,
+    chain: Chain,
+    passages: Mapping[str, Passage],
+    abilities: Sequence[Ability] = ABILITIES,
+    expansion_steps: int | None = None,
 ) -> list[Example]:
     """The examples of a chain, one a step, for the steps with one of these abilities.
 
     Targets are cumulative: the example of step s has the prompt of step s and all lines up to it (StepER, section 3).
-    Vanilla-KD is the aggregation examples alone (section 4).
+    Vanilla-KD is the aggregation examples alone (section 4). `expansion_steps` keeps the first so many expansion steps
+    (1 in a variant of figure 3).
     """
     examples = []
     seen: list[Passage] = []
+    # Step 1 is the initialization: an expansion step is the (number - 1)-th of its chain.
+    last = expansion_steps + 1 if expansion_steps else len(chain.steps)
     for step in chain.steps:
         seen += [passages[hit.passage_id] for hit in step.retrieved]
-        if step.ability in abilities:
+        if step.ability in abilities and (step.number <= last or step.ability is not Ability.EXPANSION):
             target = "\n".join(chain.rationales[: step.number])
             examples.append(Example(question.id, step.ability, build_prompt(question.text, seen).context, target))
     return examples

@@ -34,6 +34,6 @@ def plan_of(settings: TrainSection) -> Plan:
     abilities = tuple(map(Ability, settings.abilities)) if settings.method == "steper" else (Ability.AGGREGATION,)
 
     def examples(question: Question, chain: Chain, passages: Mapping[str, Passage]) -> list[Example]:
-        return step_examples(question, chain, passages, abilities)
+        return step_examples(question, chain, passages, abilities, settings.expansion_steps)
 
     return Plan(abilities, examples)

@@ -169,6 +169,8 @@ def test_weighting_and_loss_follow_from_the_method(method: str, weighting: str, 
         (["train.method=multitask-kd", "train.weighting=fixed", "train.weights=[1, 2, 3]"], "tasks: 2, not 3"),
         (["train.weights=[1, 2, 3]"], "weighting is learned"),
         (["train.abilities=['expansion', 'expansion']"], "stands twice"),
+        (["train.expansion_steps=1", "train.abilities=['aggregation']"], "none are learned here"),
+        (["train.expansion_steps=1", "train.method=vanilla-kd"], "none are learned here"),
     ],
 )
 def test_training_settings_that_do_not_fit_together_are_refused(overrides: list[str], words: str) -> None:

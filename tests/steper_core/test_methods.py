@@ -54,6 +54,16 @@ def test_steper_learns_the_steps_of_the_abilities_asked_for(abilities: list[str]
     assert [task for task, *_ in examples] == tasks
 
 
+def test_of_many_expansion_steps_the_first_are_learned_alone() -> None:
+    lines = ("One.", "Two.", "Three.", "Four.", FOUR[-1])
+    long = chain(*lines, passages=((0,), (1,), (2,), (3,), ()))
+    learned = {count: found(long, expansion_steps=count) for count in (1, 2, 3, None)}
+    kept = {count: [len(target.split("\n")) for *_, target in examples] for count, examples in learned.items()}
+    assert kept == {1: [1, 2, 5], 2: [1, 2, 3, 5], 3: [1, 2, 3, 4, 5], None: [1, 2, 3, 4, 5]}
+    only = found(long, abilities=["expansion"], weighting="uniform", expansion_steps=1)
+    assert [(task, target) for task, _, target in only] == [("expansion", "One.\nTwo.")]
+
+
 def request(*lines: str, force: bool = False, text: str = "Who?") -> StepRequest:
     return StepRequest(Question(id=text, dataset="d", text=text, answer="a"), tuple(PASSAGES[:2]), lines, force, 0)
 
