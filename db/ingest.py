@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import InstrumentedAttribute
 
 from db.bulk import chunks, insert, insert_missing, upsert, write_tuples
-from db.clean import clean, clean_json, clean_optional, folded
+from db.clean import clean
 from db.columns import run_columns, score_columns
 from db.models import (
     RUNS_REVISION,
@@ -35,11 +35,10 @@ from db.models import (
     Step,
     TrainPoint,
 )
-from db.rows import RunRows, RunState, read_rows, state_of
+from db.rows import RunRows, RunState, read_rows, run_row, state_of
 from db.session import reading, writing
 from steper_core import records
 from steper_core.errors import UserError
-from steper_core.run_records import RunInfo
 
 _LOOKUP = 1000
 
@@ -176,7 +175,7 @@ class _Writer:
 
     def write(self) -> IngestResult:
         info = self.rows.state.info
-        run_changed = self._write_run(_run_columns(info, self.path), self.rows.state)
+        run_changed = self._write_run(run_row(info, self.path), self.rows.state)
         self._write_passages()
         ids = self._write_questions()
         before = self._counts()
@@ -377,37 +376,3 @@ class _Writer:
 
 def _json(values: dict[Any, Any]) -> str:
     return to_json(values).decode()
-
-
-def _run_columns(info: RunInfo, path: Path) -> dict[str, Any]:
-    checkpoint = info.checkpoint
-    return {
-        "uid": clean(info.uid),
-        "name": clean(info.name),
-        "kind": info.kind.value,
-        "status": info.status.value,
-        "dataset": clean(info.dataset),
-        "model": clean(info.model),
-        "method": clean(info.method),
-        "framework": clean(info.framework),
-        "seed": info.seed,
-        "config": clean_json(info.config),
-        "digest": clean(info.digest),
-        "versions": clean_json(info.versions),
-        "hardware": clean_json(info.hardware),
-        "git_revision": clean_optional(info.revision),
-        "command": clean(info.command),
-        "path": clean(str(path.resolve())),
-        "started": info.started,
-        "finished": info.finished,
-        "seconds": info.seconds,
-        "error": clean_optional(info.error),
-        "checkpoint_run_uid": clean(checkpoint.run_uid) if checkpoint else None,
-        "checkpoint_run_name": clean(checkpoint.run_name) if checkpoint else None,
-        "checkpoint_step": checkpoint.step if checkpoint else None,
-        "study": clean_json(info.study.model_dump()) if info.study else None,
-        "figures": clean_json({name: figure.model_dump() for name, figure in info.figures.items()}),
-        "counts": clean_json(info.counts),
-        "facts": clean_json(info.facts),
-        "search": folded(info.name, info.model, info.dataset, info.method, info.framework),
-    }

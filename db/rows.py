@@ -142,6 +142,41 @@ def read_rows(path: Path, state: RunState) -> RunRows:
     )
 
 
+def run_row(info: RunInfo, path: Path) -> dict[str, Any]:
+    """The columns of a run's own row, without what tells how it was read."""
+    checkpoint = info.checkpoint
+    return {
+        "uid": clean(info.uid),
+        "name": clean(info.name),
+        "kind": info.kind.value,
+        "status": info.status.value,
+        "dataset": clean(info.dataset),
+        "model": clean(info.model),
+        "method": clean(info.method),
+        "framework": clean(info.framework),
+        "seed": info.seed,
+        "config": clean_json(info.config),
+        "digest": clean(info.digest),
+        "versions": clean_json(info.versions),
+        "hardware": clean_json(info.hardware),
+        "git_revision": clean_optional(info.revision),
+        "command": clean(info.command),
+        "path": clean(str(path.resolve())),
+        "started": info.started,
+        "finished": info.finished,
+        "seconds": info.seconds,
+        "error": clean_optional(info.error),
+        "checkpoint_run_uid": clean(checkpoint.run_uid) if checkpoint else None,
+        "checkpoint_run_name": clean(checkpoint.run_name) if checkpoint else None,
+        "checkpoint_step": checkpoint.step if checkpoint else None,
+        "study": clean_json(info.study.model_dump()) if info.study else None,
+        "figures": clean_json({name: figure.model_dump() for name, figure in info.figures.items()}),
+        "counts": clean_json(info.counts),
+        "facts": clean_json(info.facts),
+        "search": folded(info.name, info.model, info.dataset, info.method, info.framework),
+    }
+
+
 class _Reader:
     """Collects the rows of one run and what is wrong with some of them."""
 

@@ -1,4 +1,4 @@
-"""An open database (PostgreSQL too where STEPER_TEST_POSTGRESQL names one), and a maker of run directories for it."""
+"""An open database (PostgreSQL too where STEPER_TEST_POSTGRESQL names one), and makers of runs and projects for it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from db.annotation_views import NewItem, NewProject
+from db.annotations import create_project
+from db.ingest import ingest
+from db.queries_runs import list_runs
 from db.session import open_database
 from steper_core.records import Chain, Passage, Question, Score
 from steper_core.run_records import RunKind
 from steper_core.rundir import RunDir, open_run
 
-from .samples import ALPHA, ANN, BETA, NOISE, RunMaker
+from .labelling import Order
+from .samples import ALPHA, ANN, BETA, NOISE, RunMaker, make_chain, make_question
 
 
 @pytest.fixture
@@ -70,3 +75,22 @@ def engine(url: str) -> Iterator[sa.Engine]:
     opened = open_database(url)
     yield opened
     opened.dispose()
+
+
+@pytest.fixture
+def order(engine: sa.Engine, make_run: RunMaker) -> Order:
+    """Puts a run of twelve chains of two steps in the database; creates a project on the first of them."""
+    keys = [f"q{number:02d}" for number in range(12)]
+    ingest(engine, make_run(questions=map(make_question, keys), chains=map(make_chain, keys)).path)
+
+    def make(count: int = 3, controls: int = 0, name: str = "first", **changes: Any) -> int:
+        (run,) = list_runs(engine)
+        items = tuple(
+            NewItem(run.uid, number, number > count, {"1/rating": 1} if number > count else {})
+            for number in range(1, count + controls + 1)
+        )
+        settings: dict[str, Any] = {"rubric": {"name": "steps"}, "blind": True, "overlap": 1, "seed": 7}
+        project = NewProject(name=name, sample={"sample": "random"}, items=items, **(settings | changes))
+        return create_project(engine, project)
+
+    return make

@@ -1,11 +1,9 @@
-"""Labelling in the database: slots that two never hold, changes that are never lost or doubled, history and restore."""
+"""Labelling in the database: slots that two never hold, changes that are never lost or doubled, and their history."""
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,10 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from db.annotation_models import SlotRow
-from db.annotation_restore import restore
 from db.annotation_slots import adjudicate, hand_out, release
-from db.annotation_views import Change, HistoryRow, NewItem, NewProject, Restored, RestoredSlot
-from db.annotations import add_items, close_project, create_project, delete_project, record
+from db.annotation_views import Change, NewItem
+from db.annotations import add_items, close_project, delete_project, record
 from db.ingest import ingest
 from db.manage import delete_run
 from db.queries_annotations import (
@@ -34,54 +31,12 @@ from db.queries_annotations import (
 )
 from db.queries_questions import list_questions
 from db.queries_runs import list_runs, revision
-from db.session import open_database, writing
+from db.session import writing
 from db.views import QuestionFilter
 from steper_core.errors import UserError
 
-from .samples import RunMaker, contents, make_chain, make_question, make_score
-
-NOW = datetime.datetime(2026, 11, 24, 12, 0, tzinfo=datetime.UTC)
-Order = Callable[..., int]
-
-
-@pytest.fixture
-def engine(url: str, make_run: RunMaker) -> sa.Engine:
-    """A database with one run of twelve chains of two steps."""
-    opened = open_database(url)
-    keys = [f"q{number:02d}" for number in range(12)]
-    ingest(opened, make_run(questions=map(make_question, keys), chains=map(make_chain, keys)).path)
-    return opened
-
-
-@pytest.fixture
-def order(engine: sa.Engine) -> Order:
-    """Creates a project on the first chains of the run."""
-
-    def make(count: int = 3, controls: int = 0, name: str = "first", **changes: Any) -> int:
-        (run,) = list_runs(engine)
-        items = tuple(
-            NewItem(run.uid, number, number > count, {"1/rating": 1} if number > count else {})
-            for number in range(1, count + controls + 1)
-        )
-        settings: dict[str, Any] = {"rubric": {"name": "steps"}, "blind": True, "overlap": 1, "seed": 7}
-        project = NewProject(name=name, sample={"sample": "random"}, items=items, **(settings | changes))
-        return create_project(engine, project)
-
-    return make
-
-
-def change(item: int, value: Any = 1.0, field: str = "rating", number: int = 1, uid: str = "", **more: Any) -> Change:
-    return Change(uid or f"{item}-{number}-{field}-{value}", item, number, field, value, **more)
-
-
-def finish(engine: sa.Engine, project: int, person: str, item: int, *values: float) -> None:
-    """Rate the steps of an item and submit it."""
-    made = [
-        change(item, value, number=number, uid=f"{person}{item}-{number}-{value}")
-        for number, value in enumerate(values, 1)
-    ]
-    done = Change(f"{person}{item}-done", item, 0, "submit", None, 10.0 * item)
-    assert record(engine, project, person, [*made, done]).refused == {}
+from .labelling import NOW, Order, change, finish
+from .samples import RunMaker, contents, make_score
 
 
 def test_a_project_is_found_by_its_name_with_what_it_holds(engine: sa.Engine, order: Order) -> None:
@@ -368,102 +323,6 @@ def test_items_are_added_once(engine: sa.Engine, order: Order) -> None:
     (run,) = list_runs(engine)
     assert add_items(engine, project, [NewItem(run.uid, 2), NewItem(run.uid, 5)]) == 1
     assert [row.question_id for row in item_rows(engine, project)] == [1, 2, 5]
-
-
-def test_what_was_exported_comes_back_with_authors_times_and_order(engine: sa.Engine, order: Order) -> None:
-    project = order(count=2, overlap=2)
-    for person in ("ann", "bob"):
-        hand_out(engine, project, person)
-        finish(engine, project, person, 1, 1, 0 if person == "ann" else 1)
-    record(engine, project, "bob", [Change("skipped", 2, 0, "skip", None)])
-    kept, rows = history(engine, project), labels(engine, project, submitted=False)
-    ended = {(row.item_id, row.annotator): row.at for row in kept}
-    slots = [
-        RestoredSlot(slot.item_id, person, "label", slot.state, ended.get((slot.item_id, person)))
-        for person in ("ann", "bob")
-        for slot in slots_of(engine, project, person)
-    ]
-    delete_project(engine, project)
-    again = order(count=2, overlap=2)
-    shift = item_rows(engine, again)[0].id - 1
-    moved = [dataclasses.replace(row, item_id=row.item_id + shift) for row in kept]
-    back = [dataclasses.replace(slot, item_id=slot.item_id + shift) for slot in slots]
-    assert (restore(engine, again, moved, back).changes, labels_revision(engine)) == (
-        len(kept),
-        labels_revision(engine),
-    )
-    assert history(engine, again) == tuple(moved)
-    assert [
-        dataclasses.replace(row, item_id=row.item_id - shift) for row in labels(engine, again, submitted=False)
-    ] == list(rows)
-    states = {(slot.item_id - shift, slot.state) for slot in slots_of(engine, again, "bob")}
-    assert states == {(1, "submitted"), (2, "skipped")}
-    assert progress(engine, again)[0].seconds == 10.0
-    before = contents(engine)
-    assert restore(engine, again, moved, back) == Restored(0, 0)
-    assert contents(engine) == before
-
-
-def at_hour(hour: int) -> datetime.datetime:
-    return NOW.replace(hour=hour)
-
-
-def told(engine: sa.Engine, value: float, hour: int) -> HistoryRow:
-    """Ann's rating of the first item as a file tells it."""
-    (run,) = list_runs(engine)
-    return HistoryRow(f"told-{hour}", 1, run.uid, 1, "q00", 1, "rating", value, "ann", "label", at_hour(hour), None)
-
-
-def standing(engine: sa.Engine, project: int) -> list[tuple[Any, str]]:
-    """The current ratings with the state of their slot."""
-    return [(row.value, row.state) for row in labels(engine, project, submitted=False)]
-
-
-def test_an_older_change_joins_the_history_and_leaves_the_label_and_the_slot(engine: sa.Engine, order: Order) -> None:
-    project = order(count=1)
-    hand_out(engine, project, "ann")
-    done = [change(1, -1.0), Change("done", 1, 0, "submit", None, 10.0)]
-    record(engine, project, "ann", done, at=at_hour(5))
-    older = RestoredSlot(1, "ann", "label", "held", at_hour(1))
-    assert restore(engine, project, [told(engine, 1.0, 1)], [older]) == Restored(1, 0)
-    assert standing(engine, project) == [(-1.0, "submitted")]
-    assert [(row.field, row.value, row.at.hour) for row in history(engine, project)] == [
-        ("rating", 1.0, 1),
-        ("rating", -1.0, 5),
-        ("submit", None, 5),
-    ]
-    newer = RestoredSlot(1, "ann", "label", "held", at_hour(6))
-    assert restore(engine, project, [told(engine, 0.0, 6)], [newer]) == Restored(1, 1)
-    assert standing(engine, project) == [(0.0, "held")]
-
-
-def test_a_change_of_the_same_moment_comes_after_the_one_that_is_there(engine: sa.Engine, order: Order) -> None:
-    project = order(count=1)
-    hand_out(engine, project, "ann")
-    record(engine, project, "ann", [change(1, -1.0)], at=at_hour(5))
-    restore(engine, project, [told(engine, 1.0, 5)], [])
-    assert standing(engine, project) == [(1.0, "held")]
-
-
-@pytest.mark.parametrize("hours", [(1, 5, None), (5, 1, None), (None, 5, 1)])
-def test_of_several_lines_of_a_slot_the_latest_counts(
-    engine: sa.Engine, order: Order, hours: tuple[int | None, ...]
-) -> None:
-    project = order(count=1)
-    lines = [
-        RestoredSlot(1, "ann", "label", "submitted" if hour == 5 else "held", hour and at_hour(hour)) for hour in hours
-    ]
-    assert restore(engine, project, [told(engine, -1.0, 1), told(engine, 1.0, 5)], lines) == Restored(2, 1)
-    assert standing(engine, project) == [(1.0, "submitted")]
-
-
-def test_work_from_before_its_item_was_handed_out_here_too_is_submitted(engine: sa.Engine, order: Order) -> None:
-    project = order(count=1)
-    hand_out(engine, project, "ann")
-    slot = RestoredSlot(1, "ann", "label", "submitted", NOW.replace(year=2020))
-    row = dataclasses.replace(told(engine, 1.0, 1), at=NOW.replace(year=2020))
-    assert restore(engine, project, [row], [slot]) == Restored(1, 1)
-    assert standing(engine, project) == [(1.0, "submitted")]
 
 
 def test_questions_are_found_by_what_people_said_and_by_their_path(
