@@ -111,7 +111,8 @@ class TrainPoint(Record):
     """What training logged at one optimizer step.
 
     `losses` are raw mean losses by ability (nats a target token), `sigmas` by ability (empty unless learned), both only
-    for abilities that occurred. `held_out` marks a measurement on the held-out questions.
+    for abilities that occurred. `seconds` are those of the step itself, without saving and measuring (None in
+    runs of earlier versions). `held_out` marks a measurement on the held-out questions.
     """
 
     step: int
@@ -120,4 +121,5 @@ class TrainPoint(Record):
     sigmas: dict[str, float] = Field(default_factory=dict)
     learning_rate: float | None = None
     tokens_per_second: float | None = None
+    seconds: float | None = None
     held_out: bool = False

@@ -221,6 +221,7 @@ class StepTrainer(Trainer):
                 f"{self.args.output_dir}: step {self.state.global_step} could not be saved ({error}); earlier "
                 "checkpoints are whole: make room and repeat the command to go on from the last"
             ) from error
+        self.meter.started = time.perf_counter()
 
 
 class _AfterStep(TrainerCallback):
@@ -233,6 +234,9 @@ class _AfterStep(TrainerCallback):
         self._on_progress = on_progress
         self._rate = 0.0
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._trainer.meter.started = time.perf_counter()
+
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._rate = kwargs["lr_scheduler"].get_last_lr()[0]
         trainer = self._trainer
@@ -244,13 +248,15 @@ class _AfterStep(TrainerCallback):
         require_finite(meter.losses, state.global_step, "question " + ", ".join(map(repr, meter.questions[:8])))
         if isinstance(trainer.weighting, LearnedWeighting):
             trainer.weighting.clamp()
+        seconds = time.perf_counter() - meter.started
         point = TrainPoint(
             step=state.global_step,
             epoch=round(state.epoch, 4),
             losses=trainer.by_task(meter.losses, meter.present),
             sigmas=trainer.weighting.sigmas(),
             learning_rate=self._rate,
-            tokens_per_second=round(meter.tokens / (time.perf_counter() - meter.started), 1),
+            tokens_per_second=round(meter.tokens / seconds, 1),
+            seconds=round(seconds, 4),
         )
         self._run.append_train_point(point)
         if args.report_to:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import time
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from importlib import util
@@ -177,8 +176,8 @@ def train_student(
     have to stop at the same step.
 
     Returns:
-        Measurements: best_step, steps, training_seconds (since it was last taken up), tokens_per_second, disk_bytes,
-        peak_memory_bytes (CUDA).
+        Measurements: best_step, steps, training_seconds (of all optimizer steps, those before an interruption too;
+        without saving and measuring), tokens_per_second, disk_bytes, peak_memory_bytes (CUDA).
 
     Raises:
         UserError: nothing to train on, a teacher that does not fit, a loss that is no number, or a damaged checkpoint
@@ -232,17 +231,14 @@ def train_student(
         data_collator=_collate,
         processing_class=load_tokenizer(models.base),
     )
-    started = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    seconds = time.perf_counter() - started
     trainer.accelerator.wait_for_everyone()
     for checkpoint in folder.glob("checkpoint-*"):
         drop_resume_state(checkpoint)
     facts = {
         "best_step": float(trainer.state.best_global_step or trainer.state.global_step),
         "steps": float(trainer.state.global_step),
-        "training_seconds": round(seconds, 1),
-        "tokens_per_second": _mean_speed(run),
+        **_speed(run),
         "disk_bytes": float(disk_bytes(folder)),
     }
     peak = peak_memory_bytes(chosen)
@@ -355,6 +351,8 @@ def _last_whole_checkpoint(folder: Path) -> Path | None:
     return max(whole)[1] if whole else None
 
 
-def _mean_speed(run: RunDir) -> float:
-    speeds = [point.tokens_per_second for point in run.train_points() if point.tokens_per_second]
-    return round(sum(speeds) / len(speeds), 1) if speeds else 0.0
+def _speed(run: RunDir) -> dict[str, float]:
+    timed = [(p.seconds, p.tokens_per_second) for p in run.train_points() if p.seconds and p.tokens_per_second]
+    seconds = sum(each for each, _ in timed)
+    tokens = sum(each * speed for each, speed in timed)
+    return {"training_seconds": round(seconds, 1), "tokens_per_second": round(tokens / seconds, 1) if timed else 0.0}

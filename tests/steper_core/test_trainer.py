@@ -370,6 +370,8 @@ def test_a_kill_after_the_last_save_leaves_nothing_to_train_again(tiny_model: Pa
     done: list[int] = []
     again = train(tmp_path, tiny_model, "run", chains(6), config, on_progress=lambda step, _all: done.append(step))
     assert done == [] and again.info.facts["steps"] == 3
+    # How long a training took does not depend on when it was taken up again.
+    assert again.info.facts["training_seconds"] == run.info.facts["training_seconds"] > 0
     assert same(whole, weights(again, 3), 0)
 
 
