@@ -42,8 +42,9 @@ def system_of(run: RunRow) -> tuple[str, ...]:
     """What two runs of one system have in common, last a digest of their settings."""
     variant = run.study.variant if run.study else ""
     settings = {name: value for name, value in run.config.items() if name not in _OF_ONE_RUN}
-    model = run.config.get("model", {})
-    settings["model"] = {name: model.get(name) for name in _OF_THE_MODEL}
+    model = run.config.get("model")
+    if isinstance(model, dict):
+        settings["model"] = {name: model.get(name) for name in _OF_THE_MODEL}
     return (run.kind, run.dataset, run.model, run.method, run.framework, variant, digest_of(settings))
 
 
