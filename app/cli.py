@@ -120,6 +120,7 @@ def train(
     steper train --name steper --teacher-run gold -d FOLDER -s train.method=steper -s train.weighting=learned
     """
     from app import work
+    from steper_core.ranks import leave
     from steper_core.training import require_collect_run
 
     place = open_place(recipe, overrides, data, runs)
@@ -131,6 +132,7 @@ def train(
         own_name = name if len(settings.seeds) == 1 else f"{name}-s{seed}"
         with unfinished_stored(runs):
             store(work.train(place, own_name, taught, settings, seed).path, runs)
+    leave()
 
 
 @main.command()

@@ -69,6 +69,14 @@ def shared_run(opener: AbstractContextManager[RunDir], path: Path, *, cpu: bool)
     yield FollowedRun(path)
 
 
+def leave() -> None:
+    """End the talk of the processes. Its threads, if they outlive it, now and then abort a process at its exit."""
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
 def _tell(problem: str | None, *, cpu: bool) -> str | None:
     """What the writing process says reaches all. Without `cpu` they talk by way of their GPUs."""
     from accelerate import PartialState

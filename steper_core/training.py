@@ -355,4 +355,4 @@ def _speed(run: RunDir) -> dict[str, float]:
     timed = [(p.seconds, p.tokens_per_second) for p in run.train_points() if p.seconds and p.tokens_per_second]
     seconds = sum(each for each, _ in timed)
     tokens = sum(each * speed for each, speed in timed)
-    return {"training_seconds": round(seconds, 1), "tokens_per_second": round(tokens / seconds, 1) if timed else 0.0}
+    return {"training_seconds": round(seconds, 3), "tokens_per_second": round(tokens / seconds, 1) if timed else 0.0}

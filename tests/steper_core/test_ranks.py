@@ -24,7 +24,7 @@ EVERY_RANK = """
 import json, sys
 from pathlib import Path
 from steper_core.config import TrainSection
-from steper_core.ranks import rank
+from steper_core.ranks import leave, rank
 from steper_core.rundir import RunDir
 from steper_core.training import Models, train_student
 from tests.steper_core.test_trainer import chains
@@ -37,6 +37,7 @@ class Recorded(RunDir):
 base, folder = Path(sys.argv[2]), Path(sys.argv[1]) / "run"
 settings = TrainSection.model_validate(json.loads(sys.argv[3]))
 train_student(Models(base, str(base)), chains(5), chains(2), settings, seed=3, run=Recorded(folder), device="cpu")
+leave()
 """
 
 SHARDED = """
