@@ -146,8 +146,8 @@ class TrainSection(Section):
     abilities: tuple[AbilityName, ...] = Field(
         _ALL_ABILITIES, min_length=1, description="of steper: which steps are learned"
     )
-    expansion_steps: int | None = Field(
-        None, ge=1, le=_LARGEST, description="of steper: a chain's first so many are learned; default: all"
+    expansion_steps: Count | None = Field(
+        None, description="of steper: a chain's first so many are learned; default: all"
     )
     weighting: Literal["uniform", "fixed", "learned"] = Field(
         "uniform", description="of the tasks' losses; default by method: steper learned, all others uniform"

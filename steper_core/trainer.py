@@ -44,13 +44,13 @@ class GlobalBatch:
 
 @dataclass
 class _Meter:
-    """What was seen since the last log: raw losses, tokens and seconds."""
+    """What was seen of one optimizer step: raw losses, tokens, and when it started."""
 
     losses: Tensor
     present: tuple[bool, ...] = ()
     tokens: int = 0
     questions: list[str] = field(default_factory=list)
-    started: float = field(default_factory=time.perf_counter)
+    started: float = 0.0
 
 
 class StepTrainer(Trainer):
@@ -85,6 +85,7 @@ class StepTrainer(Trainer):
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
         """Fetch the batches of one optimizer step and count their chains and tasks over all ranks."""
+        self.meter.started = time.perf_counter()
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         parted = [self._parted(batch["chains"], number) for number, batch in enumerate(batches)]
         batches = [{"chains": [*own, *map(silenced_chain, again)]} for own, again in parted]
@@ -200,7 +201,6 @@ class StepTrainer(Trainer):
                 held_out=True,
             )
         )
-        self.meter.started = time.perf_counter()
         metrics = {f"{metric_key_prefix}_loss": float(losses.mean())}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -221,7 +221,6 @@ class StepTrainer(Trainer):
                 f"{self.args.output_dir}: step {self.state.global_step} could not be saved ({error}); earlier "
                 "checkpoints are whole: make room and repeat the command to go on from the last"
             ) from error
-        self.meter.started = time.perf_counter()
 
 
 class _AfterStep(TrainerCallback):
@@ -233,9 +232,6 @@ class _AfterStep(TrainerCallback):
         self._run = run
         self._on_progress = on_progress
         self._rate = 0.0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._trainer.meter.started = time.perf_counter()
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self._rate = kwargs["lr_scheduler"].get_last_lr()[0]
