@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.tokens import ABILITIES
-from db.annotation_views import TAGS, LabelRow
+from db.annotation_views import ADJUDICATE, TAGS, LabelRow
 from db.queries_annotations import labels, list_projects
 from db.queries_people import ItemScore, ItemVote, item_abilities, item_scores, item_votes
 from db.queries_texts import Database
@@ -125,7 +125,10 @@ def findings(material: Material, subject: str) -> Findings:
 
 
 def _given(material: Material, subject: str) -> list[GivenLabel]:
-    """The labels on a subject; of a tag, for each step that a person labelled in any way, whether they gave it."""
+    """The labels on a subject; of a tag, for each step that a person labelled in any way, whether they gave it.
+
+    An adjudicator decides what people differ on and starts from a blank card: to touch no tag is to decide none.
+    """
     tag = subject.removeprefix(TAG) if subject.startswith(TAG) else None
     if tag is None:
         return [
@@ -135,7 +138,7 @@ def _given(material: Material, subject: str) -> list[GivenLabel]:
         ]
     places: dict[tuple[int, int, str, str], tuple[LabelRow, bool]] = {}
     for row in material.labels:
-        if row.number:
+        if row.number and (row.role != ADJUDICATE or row.field == TAGS):
             key = (row.item_id, row.number, row.annotator, row.role)
             has = row.field == TAGS and isinstance(row.value, tuple) and tag in row.value
             places[key] = (row, has or (key in places and places[key][1]))
@@ -161,11 +164,16 @@ def _resolved(given: Sequence[GivenLabel]) -> dict[Unit, float]:
 
 
 def _judged(material: Material, subject: str, verdict: LabelVerdict | None) -> dict[str, dict[tuple[int, int], float]]:
-    """What judges gave on the subject, by the majority of each run's votes; a judge of other values is none of it."""
+    """What judges gave on the subject, by the majority of each run's votes.
+
+    A judge of other values is none of it, nor is, for a tag, one that gives no tag of the rubric: it was not asked.
+    """
+    tags = {tag.name for tag in material.rubric.tags}
+    tagging = {vote.judge_run for vote in material.votes if tags.intersection(vote.tags)}
     ballots: defaultdict[str, defaultdict[tuple[int, int], Counter[float]]] = defaultdict(lambda: defaultdict(Counter))
     for vote in material.votes:
         value = _value_of(vote, subject, verdict)
-        if value is not None:
+        if value is not None and (verdict is not None or vote.judge_run in tagging):
             ballots[vote.judge_run][vote.item_id, vote.number][value] += 1
     return {
         name: {place: value for place, votes in own.items() if (value := _leading(votes)) is not None}

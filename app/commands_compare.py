@@ -9,7 +9,7 @@ import click
 
 from app.console import Console
 from app.formats import amount, bounds, change
-from app.options import find_run, runs_option
+from app.options import find_run, runs_option, stored_ids
 from app.settings import database_url
 from steper_core.errors import UserError
 
@@ -33,13 +33,13 @@ def compare(names: tuple[str, ...], score: str, everything: bool, runs: Path) ->
     from app.comparison import MAX_RUNS, score_names, score_table
     from app.comparison import compare as compare_runs
     from app.views.compare_words import step_scores, whole_scores
-    from db import RunFilter, ingest, list_runs, open_database, run_arrays, score_arrays
+    from db import RunFilter, list_runs, open_database, run_arrays, score_arrays
 
     console = Console()
     if not 2 <= len(dict.fromkeys(names)) <= MAX_RUNS:
         raise UserError(f"compare takes two to {MAX_RUNS} different runs")
     engine = open_database(database_url(runs))
-    ids = tuple(ingest(engine, find_run(runs, name).path).run_id for name in dict.fromkeys(names))
+    ids = stored_ids(engine, runs, names)
     rows = {run.id: run for run in list_runs(engine, RunFilter())}
     chosen = [rows[run_id] for run_id in ids]
     arrays = run_arrays(engine, ids)

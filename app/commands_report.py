@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from app.console import Console
-from app.options import find_run, runs_option
+from app.options import runs_option, stored_ids
 from app.settings import database_url
 
 
@@ -47,10 +47,10 @@ def report(
     """
     from app.report import Wish, report_data
     from app.report_page import render_report, write_report
-    from db import ingest, list_runs, open_database
+    from db import list_runs, open_database
 
     engine = open_database(database_url(runs))
-    ids = [ingest(engine, find_run(runs, name).path).run_id for name in dict.fromkeys(names)]
+    ids = stored_ids(engine, runs, names)
     rows = {run.id: run for run in list_runs(engine)}
     wish = Wish(title=title, score=score, questions=questions, chains=chains, seed=seed)
     data = report_data(engine, [rows[run_id] for run_id in ids], wish, datetime.datetime.now(datetime.UTC))

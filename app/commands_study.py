@@ -10,6 +10,7 @@ import click
 from app.console import Console
 from app.options import command_line, data_overrides, runs_option, store, unfinished_stored
 from app.settings import database_url
+from steper_core.errors import UserError
 
 
 @click.command()
@@ -51,6 +52,8 @@ def study(
         for known in STUDIES.names():
             console.say(f"{known}: {load_study(known).title}")
         return
+    if out is not None and not out.parent.is_dir():
+        raise UserError(f"{out}: there is no folder {out.parent}")
     plan = load_study(name, (*data_overrides(data), *overrides))
     cells = cells_of(plan, only, seeds)
     if listed:

@@ -7,6 +7,7 @@ it in the same version; what the runs do not share is told in `warnings`, never 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.plain import one_line
+from app.seeds import system_of
 from app.tokens import RUN_LETTERS
 from app.versions import version_order
 from db.queries import RunArrays, RunRow, ScoreArray
@@ -116,7 +118,7 @@ def compare(
     chosen = values.get(score, [None] * len(runs))
     cells = _cells(chosen, seed)
     adjusted = holm([cell.paired.p if cell and cell.paired else None for cell in cells])
-    others = range(1, len(runs))
+    compared = {place: cell.paired for place, cell in enumerate(cells) if cell and cell.paired}
     unit = meaning_of(score[0]).unit
     return Comparison(
         runs=tuple(runs),
@@ -128,13 +130,12 @@ def compare(
                 runs[0].name,
                 runs[place].name,
                 label_of(score),
-                cell.paired,
+                result,
                 unit=unit,
                 adjusted_p=adjusted[place],
-                comparisons=len(others),
+                comparisons=sum(each.p is not None for each in compared.values()),
             )
-            for place in others
-            if (cell := cells[place]) and cell.paired
+            for place, result in compared.items()
         ),
         seeds=_seed_verdicts(runs, chosen, label_of(score), unit, seed),
         matrix=_matrix(values, names, seed),
@@ -289,30 +290,36 @@ def _seed_verdicts(
     Runs of one system and one seed, such as the checkpoints of a training run, are no seeds: none is said of these.
     """
     systems: dict[tuple[str, ...], dict[int, list[Values]]] = {}
+    first: dict[tuple[str, ...], RunRow] = {}
     for run, own in zip(runs, values, strict=True):
         if own is not None:
-            systems.setdefault(_system(run), {}).setdefault(run.seed, []).append(own)
+            first.setdefault(system_of(run), run)
+            systems.setdefault(system_of(run), {}).setdefault(run.seed, []).append(own)
     groups = {
         system: [own for same_seed in seeds.values() for own in same_seed]
         for system, seeds in systems.items()
         if all(len(same_seed) == 1 for same_seed in seeds.values())
     }
-    reference = _system(runs[0])
+    reference = system_of(runs[0])
     if reference not in groups or all(len(group) == 1 for group in groups.values()):
         return ()
-    names = _distinct_names(list(groups))
+    names = _distinct_names({system: first[system] for system in groups})
     named = {names[system]: group for system, group in groups.items()}
     return tuple(against(named, names[reference], score, unit=unit, seed=seed, resamples=2_000))
 
 
-def _system(run: RunRow) -> tuple[str, ...]:
-    return (run.study.variant if run.study else run.method, run.model, run.framework)
-
-
-def _distinct_names(systems: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
-    """Systems by what tells them apart: their method, and model or framework where there are several."""
-    told = [place for place, parts in enumerate(zip(*systems, strict=True)) if place == 0 or len(set(parts)) > 1]
-    return {system: " ".join(system[place] for place in told if system[place]) for system in systems}
+def _distinct_names(first: Mapping[tuple[str, ...], RunRow]) -> dict[tuple[str, ...], str]:
+    """What systems are called: their method, with model or framework where these differ, or else their first run."""
+    parts = [
+        (run.study.variant if run.study else run.method or "base", run.model, run.framework) for run in first.values()
+    ]
+    told = [place for place, each in enumerate(zip(*parts, strict=True)) if place == 0 or len(set(each)) > 1]
+    names = [" ".join(each[place] for place in told if each[place]) for each in parts]
+    often = Counter(names)
+    return {
+        system: name if often[name] == 1 else f"{name} as in {run.name}"
+        for name, (system, run) in zip(names, first.items(), strict=True)
+    }
 
 
 def _data_warnings(runs: Sequence[RunRow], arrays: Sequence[RunArrays], shared: _Shared) -> list[str]:
@@ -359,9 +366,10 @@ def _setting_warnings(runs: Sequence[RunRow]) -> list[str]:
 
 
 def _prompting(run: RunRow) -> dict[str, Any]:
-    """The settings that decide what a model is shown: corpus, retrieval, how steps are driven."""
+    """The settings that decide what a model is shown and how it writes: corpus, retrieval, steps, temperature."""
     kept = {name: run.config.get(name) for name in ("corpus", "retrieval", "reasoning")}
-    return {"data": run.dataset, **kept}
+    model = run.config.get("model")
+    return {"data": run.dataset, **kept, "temperature": model.get("temperature") if isinstance(model, dict) else None}
 
 
 def _short(value: Any) -> str:

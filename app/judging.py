@@ -21,7 +21,7 @@ from evaluators.prices import Price
 from evaluators.rubric import Rubric
 from steper_core.digests import digest_of
 from steper_core.errors import UserError
-from steper_core.records import Chain, Judgement, Passage, Score
+from steper_core.records import Chain, Judgement, Passage, Question, Score
 from steper_core.run_records import Figure, RunKind, RunStatus
 from steper_core.rundir import RunDir, add_scores, hold_run, open_run
 
@@ -140,20 +140,28 @@ def _plan(order: Order, cache: AnswerCache, console: Console) -> _Work:
         if run.info.status is not RunStatus.FINISHED:
             console.warn(f"{run.path.name} is not finished: only the chains it has so far are judged")
     judged = [Judged(questions[key], chains[key]) for key in questions if key in chains]
-    if rivals is not None:
-        shared = [each for each in judged if each.question.id in rivals]
+    if rivals is not None and order.against is not None:
+        asked = {_identity(question) for question in order.against.questions()}
+        shared = [each for each in judged if each.question.id in rivals and _identity(each.question) in asked]
         if len(shared) < max(len(judged), len(rivals)):
             console.warn(f"the two runs share {len(shared)} questions (of {len(judged)} and {len(rivals)})")
         judged = shared
     judged = judged[: order.limit]
     if not judged:
-        raise UserError(f"{order.run.path} has no chains to judge")
+        raise UserError(
+            f"{order.run.path} has no chains to judge" + (f" against {order.against.path}" if order.against else "")
+        )
     judge = Judge(
         order.rubric, order.server, cache, Prompter(order.rubric, _passages(order)), concurrency=order.concurrency
     )
     items = [item for each in judged for item in _items(order.rubric, each, rivals)]
     present = {_subject(score): score for score in order.run.scores()}
     return _Work(judged, judge.plan(items, order.votes), judge, present)
+
+
+def _identity(question: Question) -> tuple[str, ...]:
+    """What makes two questions one: two sets of questions may number theirs alike."""
+    return question.id, question.dataset, question.text, question.answer
 
 
 def _items(rubric: Rubric, judged: Judged, rivals: Mapping[str, Chain] | None) -> Sequence[Item]:

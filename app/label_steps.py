@@ -104,8 +104,12 @@ def _settled_by(raters: Sequence[Share]) -> Literal["adjudicated", "majority", "
 
 
 def _tags(raters: Sequence[Share], number: int) -> tuple[str, ...]:
-    """The tags that the adjudicator gave, else those that more than half of the raters gave."""
-    deciding = [share for share in raters if share.role == ADJUDICATE] or raters
+    """The tags that the adjudicator settled, else those that more than half of the others gave.
+
+    An adjudicator decides what people differ on and starts from a blank card: to touch no tag is to decide none.
+    """
+    settled = [share for share in raters if share.role == ADJUDICATE and (number, "tags") in share.current]
+    deciding = settled or [share for share in raters if share.role != ADJUDICATE]
     counts: Counter[str] = Counter()
     for share in deciding:
         change = share.current.get((number, "tags"))

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +19,7 @@ from steper_core.errors import UserError
 
 if TYPE_CHECKING:
     from app.work import Workplace
+    from db import Database
     from steper_core.config import Recipe
     from steper_core.rundir import RunDir
 
@@ -113,6 +114,23 @@ def find_run(runs: Path, name: str) -> RunDir:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:5]
     hint = f"; there are: {', '.join(near)}" if near else f"; {runs} holds no runs (see --runs)"
     raise UserError(f"no run named {name!r} below {runs}{hint}")
+
+
+def stored_ids(engine: Database, runs: Path, names: Iterable[str]) -> tuple[int, ...]:
+    """The runs of these names by their keys in the database, brought up to date there.
+
+    Raises:
+        UserError: there is no such run, or two names, such as those of a folder and its copy, are of one.
+    """
+    from db import ingest
+
+    found: dict[int, str] = {}
+    for name in dict.fromkeys(names):
+        run_id = ingest(engine, find_run(runs, name).path).run_id
+        if run_id in found:
+            raise UserError(f"{found[run_id]} and {name} are the same run")
+        found[run_id] = name
+    return tuple(found)
 
 
 def run_path(runs: Path, name: str) -> Path:

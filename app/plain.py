@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)
 _CONTROLS = (*(code for code in range(0x20) if chr(code) not in "\t\n"), *range(0x7F, 0xA0))
 _SHOWN: dict[int, str] = {code: f"[U+{code:04X}]" for code in (*_CONTROLS, *_BIDI)}
@@ -11,6 +13,11 @@ def plain(text: str) -> str:
     """The text with control characters and changes of direction written out, and without broken characters."""
     joined = text.replace("\r\n", "\n").translate(_SHOWN)
     return joined.encode("utf-8", "replace").decode("utf-8")
+
+
+def inert(text: str, limit: int = 60) -> str:
+    """A name without what Plotly reads as markup."""
+    return re.sub(r"[^\w .,:()@+=-]", "·", text)[:limit]
 
 
 def one_line(text: str, limit: int = 80) -> str:

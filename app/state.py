@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from app.tokens import ABILITIES, MAX_COMPARED, MAX_TRAINED, RUN_LETTERS
+from db.clean import clean
 from db.queries import RunRow
 from db.queries_questions import MARKS
 
@@ -329,12 +330,12 @@ def neighbour(options: Sequence[str], chosen: Sequence[str], direction: int) -> 
 
 
 def _many(params: Params, name: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(value for value in params.get(name, ())[:_MAX_VALUES] if value))
+    return tuple(dict.fromkeys(clean(value) for value in params.get(name, ())[:_MAX_VALUES] if value))
 
 
 def _one(params: Params, name: str) -> str:
     values = params.get(name, ())
-    return values[-1][:_MAX_TEXT] if values else ""
+    return clean(values[-1][:_MAX_TEXT]) if values else ""
 
 
 def _numbers(params: Params, name: str) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -61,7 +62,12 @@ def studies_of(runs: Iterable[RunRow]) -> dict[str, list[RunRow]]:
 def study_result(
     runs: Sequence[RunRow], arrays: Sequence[RunArrays | None], scores: Sequence[ScoreArray]
 ) -> StudyResult:
-    """The result of a study from its evaluation runs (at least one, in the order of `studies_of`)."""
+    """The result of a study from its evaluation runs (at least one, in the order of `studies_of`).
+
+    Of several runs of one variant and seed, as of a study that was done again, the last one counts.
+    """
+    repeated = runs
+    runs = _last_of_each_cell(runs)
     questions = {each.run_id: tuple(each.question_ids.tolist()) for each in arrays if each is not None}
     shown = [each for each in scores if (each.name, each.ability) in COLUMNS]
     newest = {each.evaluator: each.version for each in sorted(shown, key=version_order)}
@@ -86,7 +92,8 @@ def study_result(
             VariantResult(name, tuple(own), means, _fact(own, "seconds_per_question"), _fact(own, "parameters_total"))
         )
     study = next(run.study for run in runs if run.study is not None)
-    return StudyResult(study, tuple(variants), (*_outdated(runs, shown, newest), *_notes(em, questions, values)))
+    notes = (*_superseded(repeated, runs), *_outdated(runs, shown, newest), *_notes(em, questions, values))
+    return StudyResult(study, tuple(variants), notes)
 
 
 def cells(result: StudyResult) -> tuple[list[str], list[list[str]]]:
@@ -124,6 +131,22 @@ def percent(found: SystemMean) -> str:
     if found.low is None or found.high is None:
         return f"{found.mean * 100:.1f}"
     return f"{found.mean * 100:.1f} [{found.low * 100:.1f}, {found.high * 100:.1f}]"
+
+
+def _last_of_each_cell(runs: Sequence[RunRow]) -> list[RunRow]:
+    last: dict[tuple[int, str, int], RunRow] = {}
+    for run in sorted(runs, key=lambda run: run.started):
+        last[_place(run)] = run
+    return [run for run in runs if last[_place(run)] is run]
+
+
+def _superseded(runs: Sequence[RunRow], kept: Sequence[RunRow]) -> list[str]:
+    """A sentence for each variant of which earlier runs are left out."""
+    left_out = Counter(run.study.variant for run in runs if run.study is not None and run not in kept)
+    return [
+        f"{name}: {count} earlier run{'' if count == 1 else 's'} left out, for a later one of the same seed counts"
+        for name, count in left_out.items()
+    ]
 
 
 def _outdated(runs: Sequence[RunRow], scores: Sequence[ScoreArray], newest: Mapping[str, str]) -> list[str]:

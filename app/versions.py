@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from db.queries import ScoreArray, ScoreView
 
 
-def version_order(score: ScoreArray | ScoreView) -> tuple[int, str]:
-    """Sorts whole numbers by their size: 10 comes after 9."""
-    return len(score.version), score.version
+def version_order(score: ScoreArray | ScoreView) -> list[tuple[int, str]]:
+    """Sorts versions part by part, numbers by their size: 9, 10, 10.1, 10.2, 10.10."""
+    parts = (part.lstrip("0") if part.isdecimal() else part for part in re.split(r"([0-9]+)", score.version))
+    # A number is as large as it is long; int() would refuse one of thousands of digits.
+    return [(len(part) if place % 2 else 0, part) for place, part in enumerate(parts)]
 
 
 def newest_value(scores: Iterable[ScoreView], name: str) -> float | None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from db.annotation_models import AnnotationEvent, SlotRow
-from db.annotation_slots import bump_labels, now, person_id, put_slot
+from db.annotation_slots import bump_labels, locked_project, now, person_id, put_slot
 from db.annotation_views import SUBMIT, Change, HistoryRow, Restored, RestoredSlot
 from db.annotations import store_event
 from db.bulk import chunks
@@ -28,6 +28,7 @@ def restore(engine: Engine, project_id: int, changes: Sequence[HistoryRow], slot
     is dropped.
     """
     with writing(engine) as connection:
+        locked_project(connection, project_id)
         known = _known(connection, project_id, [change.uid for change in changes])
         fresh = {change.uid: change for change in changes if change.uid not in known}
         names = {change.annotator for change in fresh.values()} | {slot.annotator for slot in slots}

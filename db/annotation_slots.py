@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from db.annotation_models import Annotator, Item, Project, SlotRow
-from db.annotation_views import ADJUDICATE, HELD, LABEL, RELEASED, SUBMITTED, Slot
+from db.annotation_views import ADJUDICATE, HELD, LABEL, RELEASED, SKIPPED, SUBMITTED, Slot
 from db.bulk import insert_missing
 from db.clean import clean_name
 from db.models import LABELS_REVISION, RevisionRow
@@ -41,7 +41,7 @@ def hand_out(engine: Engine, project_id: int, annotator: str, ahead: int = 3) ->
         wanted = 0 if project.closed else ahead - len(held)
         fresh = _untaken(connection, project, person, wanted) if wanted > 0 else []
         if wanted > len(fresh):
-            fresh += _take_over(connection, project_id, person, wanted - len(fresh))
+            fresh += _take_over(connection, project, person, wanted - len(fresh))
         if not fresh:
             return held
         for item in fresh:
@@ -51,31 +51,49 @@ def hand_out(engine: Engine, project_id: int, annotator: str, ahead: int = 3) ->
 
 
 def adjudicate(engine: Engine, project_id: int, annotator: str, item_id: int) -> Slot:
-    """Take an item to decide where people differ; whoever held it for that before, keeps it.
+    """Take an item to decide where people differ; whoever held it for that before, keeps it, as does who skipped it.
 
     Raises:
-        UserError: the name is none, no such item, or somebody else decides it.
+        UserError: the name is none, no such item, somebody else decides it, the person is labelling it, or the project
+            is closed.
     """
     name = fit_name(annotator, "a person", LONGEST_PERSON)
     with writing(engine) as connection:
-        locked_project(connection, project_id)
+        project = locked_project(connection, project_id)
         item = connection.execute(
             sa.select(Item.position).where(Item.id == item_id, Item.project_id == project_id)
         ).first()
         if item is None:
             raise UserError(f"the project has no item {item_id}")
         person = person_id(connection, name)
+        taken = sa.or_(SlotRow.state.in_(TAKEN), sa.and_(SlotRow.state == SKIPPED, SlotRow.annotator_id == person))
         found = connection.execute(
             sa.select(SlotRow.annotator_id, SlotRow.state, Annotator.name)
             .join(Annotator, Annotator.id == SlotRow.annotator_id)
-            .where(SlotRow.item_id == item_id, SlotRow.role == ADJUDICATE, SlotRow.state.in_(TAKEN))
+            .where(SlotRow.item_id == item_id, SlotRow.role == ADJUDICATE, taken)
+            .order_by(SlotRow.annotator_id == person)
         ).first()
         if found is not None and found.annotator_id != person:
             raise UserError(f"{found.name} decides this item")
         if found is None:
+            _require_free_to_decide(connection, project, item_id, person)
             put_slot(connection, project_id, item_id, person, ADJUDICATE, HELD, now())
             bump_labels(connection)
         return Slot(item_id, found.state if found else HELD, item.position)
+
+
+def _require_free_to_decide(connection: Connection, project: Any, item_id: int, person: int) -> None:
+    """Whoever decides reads what others said: not with labels of one's own still to give."""
+    if project.closed:
+        raise UserError("the project is closed: nothing more is decided in it")
+    labelling = sa.select(SlotRow.item_id).where(
+        SlotRow.item_id == item_id,
+        SlotRow.annotator_id == person,
+        SlotRow.role == LABEL,
+        SlotRow.state == HELD,
+    )
+    if connection.execute(labelling).first() is not None:
+        raise UserError("you are labelling this item: submit it, skip it or give it back, then decide")
 
 
 def release(engine: Engine, project_id: int, annotator: str | None = None) -> int:
@@ -177,14 +195,13 @@ def _held(connection: Connection, project_id: int, person: int) -> tuple[Slot, .
 
 
 def _untaken(connection: Connection, project: Any, person: int, count: int) -> list[int]:
-    """Items with room, in order, that the person never had; or had, and gave back."""
+    """Items with room, in order, that the person never had; or had for labelling, and gave back."""
     own = (
         sa.select(SlotRow.item_id)
         .where(
             SlotRow.item_id == Item.id,
             SlotRow.annotator_id == person,
-            SlotRow.role == LABEL,
-            SlotRow.state != RELEASED,
+            sa.or_(SlotRow.role == ADJUDICATE, SlotRow.state != RELEASED),
         )
         .exists()
     )
@@ -193,18 +210,19 @@ def _untaken(connection: Connection, project: Any, person: int, count: int) -> l
     return list(connection.scalars(found))
 
 
-def _take_over(connection: Connection, project_id: int, person: int, count: int) -> list[int]:
-    """Take slots that others have left lying from them; each item once, none that the person had."""
-    own = sa.select(SlotRow.item_id).where(SlotRow.annotator_id == person, SlotRow.project_id == project_id)
+def _take_over(connection: Connection, project: Any, person: int, count: int) -> list[int]:
+    """Take slots that others have left lying from them; each item once, none that has room or that the person had."""
+    own = sa.select(SlotRow.item_id).where(SlotRow.annotator_id == person, SlotRow.project_id == project.id)
     left = (
         sa.select(SlotRow.item_id, sa.func.min(SlotRow.annotator_id).label("annotator_id"))
         .join(Item, Item.id == SlotRow.item_id)
         .where(
-            SlotRow.project_id == project_id,
+            SlotRow.project_id == project.id,
             SlotRow.role == LABEL,
             SlotRow.state == HELD,
             SlotRow.touched < now() - _HELD_FOR,
             ~Item.control,
+            Item.taken >= project.overlap,
             SlotRow.item_id.not_in(own),
         )
         .group_by(SlotRow.item_id)
@@ -213,7 +231,7 @@ def _take_over(connection: Connection, project_id: int, person: int, count: int)
     )
     found = connection.execute(left).all()
     for slot in found:
-        put_slot(connection, project_id, slot.item_id, slot.annotator_id, LABEL, RELEASED, now())
+        put_slot(connection, project.id, slot.item_id, slot.annotator_id, LABEL, RELEASED, now())
     return [slot.item_id for slot in found]
 
 

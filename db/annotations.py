@@ -29,8 +29,10 @@ from db.annotation_slots import (
     release,
 )
 from db.annotation_views import (
+    ADJUDICATE,
     COMMENT,
     HELD,
+    LABEL,
     LARGEST_OVERLAP,
     LARGEST_SEED,
     RELEASED,
@@ -190,6 +192,8 @@ def _record(
         return "this item was not handed out to you"
     if slot.state == RELEASED:
         return "this item was given back; it may be with somebody else by now"
+    if role == LABEL and _decides(connection, change.item_id, person):
+        return "you decide this item, and have read what others said of it"
     reason = _why_unfit(connection, change)
     if reason is not None:
         return reason
@@ -200,6 +204,13 @@ def _record(
     put_slot(connection, project.id, change.item_id, person, role, target, at, seconds)
     store_event(connection, project.id, person, role, change, at)
     return None
+
+
+def _decides(connection: Connection, item_id: int, person: int) -> bool:
+    slot = sa.select(SlotRow.item_id).where(
+        SlotRow.item_id == item_id, SlotRow.annotator_id == person, SlotRow.role == ADJUDICATE
+    )
+    return connection.execute(slot).first() is not None
 
 
 def store_event(

@@ -104,8 +104,11 @@ class _Column:
 
 
 def _add_means_over_steps(found: dict[Part, dict[str, _Column]]) -> None:
-    """Add, for scores that only steps have, what all steps of a chain together have."""
-    own = {part: set(columns) for part, columns in found.items()}
+    """Add, for scores that only steps have, what all steps of a chain together have.
+
+    Of chains without a step such a score holds the reason only: chains as such have no value of it all the same.
+    """
+    own = {part: {name for name, column in columns.items() if any(column.counts)} for part, columns in found.items()}
     for evaluator, version, ability in list(found):
         if ability == WHOLE_CHAIN:
             continue

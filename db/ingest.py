@@ -351,7 +351,15 @@ class _Writer:
         return write_tuples(self.connection, upsert(self.connection, Judgement, changing), rows)
 
     def _write_points(self) -> int:
+        """Bring the points to those of the log: what a resumed training took back is in it no more."""
         names = ("epoch", "losses", "sigmas", "learning_rate", "tokens_per_second")
+        own = TrainPoint.run_id == self.run_id
+        stored = self.connection.execute(sa.select(TrainPoint.step, TrainPoint.held_out).where(own))
+        gone = [tuple(row) for row in stored if tuple(row) not in self.rows.points]
+        for chunk in chunks(gone, _LOOKUP):
+            self.connection.execute(
+                sa.delete(TrainPoint).where(own, sa.tuple_(TrainPoint.step, TrainPoint.held_out).in_(chunk))
+            )
         rows = ((self.run_id, *key, *values) for key, values in sorted(self.rows.points.items()))
         return write_tuples(self.connection, upsert(self.connection, TrainPoint, names), rows)
 

@@ -56,14 +56,14 @@ def item_scores(engine: Engine, project_id: int, names: tuple[str, ...]) -> tupl
         .where(Item.project_id == project_id, ~ChainScores.evaluator.contains(":"))
         .order_by(Item.id, ChainScores.evaluator, ChainScores.version)
     )
-    found: dict[tuple[int, int, str], float] = {}
+    found: dict[tuple[int, int, str], float | None] = {}
     with reading(engine) as connection:
         for row in connection.execute(chosen):
             for number, values in row.numbers.items():
                 for name in names:
-                    if values.get(name) is not None:
+                    if name in values:
                         found[row.id, int(number), name] = values[name]
-    return tuple(ItemScore(*key, value) for key, value in found.items())
+    return tuple(ItemScore(*key, value) for key, value in found.items() if value is not None)
 
 
 def item_votes(engine: Engine, project_id: int) -> tuple[ItemVote, ...]:

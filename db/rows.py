@@ -103,7 +103,8 @@ def state_of(path: Path) -> RunState:
     return RunState(
         info=info,
         fingerprint=hashlib.blake2b(seen.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest(),
-        bytes_whole=sum(whole for whole, _, _ in sizes.values()),
+        # A training that is resumed cuts its log back to the checkpoint it goes on from: that is no older state.
+        bytes_whole=sum(whole for name, (whole, _, _) in sizes.items() if name != "train.jsonl"),
         torn=tuple(name for name, (whole, size, _) in sizes.items() if whole < size),
     )
 

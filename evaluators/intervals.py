@@ -78,7 +78,7 @@ def figures_of(scores: Iterable[Score], question_ids: Iterable[str], seed: int =
             found.steps.setdefault(score.question_id, {})[score.step] = score.value
     expected = list(dict.fromkeys(question_ids))
     return {
-        key: figure_of([found.value(question) for question in expected], seed).model_copy(
+        key: figure_of(found.values(expected), seed).model_copy(
             update={"evaluator": found.evaluator, "version": found.version}
         )
         for key, found in collected.items()
@@ -94,8 +94,11 @@ class _Scores:
     chains: dict[str, float | None] = field(default_factory=dict)
     steps: dict[str, dict[int, float | None]] = field(default_factory=dict)
 
-    def value(self, question: str) -> float | None:
-        return self.chains.get(question) if self.chains else _mean(self.steps.get(question, {}).values())
+    def values(self, questions: Sequence[str]) -> list[float | None]:
+        """The chains' own values; means over steps where chains as such hold nothing but reasons for having none."""
+        if any(value is not None for value in self.chains.values()) or not self.steps:
+            return [self.chains.get(question) for question in questions]
+        return [_mean(self.steps.get(question, {}).values()) for question in questions]
 
 
 def _check_one_evaluator(found: _Scores | None, score: Score) -> None:

@@ -53,8 +53,8 @@ def replacement(
     """Compare a machine's labels with those of people. Equal seed, equal result.
 
     "good enough" if even the lower bound of the difference is above -margin, "not good enough" if even the upper one is
-    below it, else it cannot be told from so many questions. People whose alpha on these units is not above chance are
-    no measure for a machine: then nothing can be told.
+    below it, else it cannot be told from so many questions. People whose alpha on these units is not above chance, or
+    not known, are no measure for a machine: then nothing can be told.
     """
     by_unit: defaultdict[Unit, list[float]] = defaultdict(list)
     for labels in people.values():
@@ -119,8 +119,9 @@ def _why_not(people: Ratings, shared: Sequence[Unit], questions: int, seed: int,
     kept = set(shared)
     among = {person: {unit: label for unit, label in own.items() if unit in kept} for person, own in people.items()}
     alpha = krippendorff_alpha(among, seed=seed, resamples=resamples)
-    by_chance = alpha.value is not None and (alpha.value <= 0 or (alpha.low is not None and alpha.low <= 0))
-    return "people agree with each other no better than chance" if by_chance else None
+    if alpha.low is None:
+        return alpha.reason
+    return "people agree with each other no better than chance" if alpha.low <= 0 else None
 
 
 def _outcome(low: float, high: float, margin: float) -> Outcome:

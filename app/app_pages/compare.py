@@ -11,10 +11,10 @@ import streamlit as st
 
 from app.compare_charts import curve_figure, pareto_figure
 from app.comparison import MAX_RUNS, Line, ScoreName, Table, own_name
-from app.plain import one_line
+from app.plain import inert, one_line
 from app.state import CompareState, find_runs, run_tokens
 from app.store import Store
-from app.tokens import ABILITIES, figure_label
+from app.tokens import ABILITIES
 from app.urls import enter, read, write
 from app.views.compare_choice import choose_score, offer_group
 from app.views.compare_costs import cost_remarks, cost_rows, pareto_plots
@@ -174,7 +174,7 @@ def _show_costs(runs: Runs, score: ScoreName, table: Table) -> None:
     plots = pareto_plots(runs, figures)
     for column, plot in zip(st.columns(len(plots)) if plots else (), plots, strict=True):
         with column:
-            figure = pareto_figure(plot.points, plot.axis, f"{figure_label(gain[0])}, %", *_colours())
+            figure = pareto_figure(plot.points, plot.axis, f"{inert(score_label(*gain))}, %", *_colours())
             st.plotly_chart(figure, config={"displayModeBar": False}, key=f"compare_pareto_{plot.title}")
             if plot.left_out:
                 st.caption(plot.left_out)

@@ -39,7 +39,7 @@ from db.annotation_views import (
     Slot,
 )
 from db.queries import ChainView, PassageView, QuestionView, RunRow, StepView
-from db.queries_annotations import history, item_row, labels, progress, slots_of, submitted_count
+from db.queries_annotations import history, item_row, labels, pace_of, slots_of, submitted_count
 from evaluators.label_rubric import LabelRubric
 
 AHEAD = 5
@@ -87,7 +87,9 @@ def work_data(store: Store, desk: Desk, stored: Sequence[str], refused: Mapping[
         "left": bool(held),
         "stored": list(stored),
         "refused": {uid: plain(reason) for uid, reason in refused.items()},
-        "progress": _progress(desk, progress(engine, desk.project.id), submitted_count(engine, desk.project.id)),
+        "progress": _progress(
+            desk, pace_of(engine, desk.project.id, desk.person), submitted_count(engine, desk.project.id)
+        ),
     }
 
 
@@ -225,11 +227,9 @@ def _others(rubric: LabelRubric, given: Iterable[LabelRow]) -> list[dict[str, An
     ]
 
 
-def _progress(desk: Desk, people: Sequence[Any], submitted: int) -> dict[str, Any]:
+def _progress(desk: Desk, pace: tuple[int, float | None], submitted: int) -> dict[str, Any]:
     total = desk.project.items * desk.project.overlap
-    own = next((row for row in people if row.annotator == desk.person), None)
-    mine = own.submitted if own else 0
-    median = own.median_seconds if own else None
+    mine, median = pace
     return {
         "share": min(1.0, submitted / total) if total else 0.0,
         "words": f"{mine:,} done by you, {submitted:,} of {total:,} by all",

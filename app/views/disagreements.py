@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import streamlit as st
@@ -47,12 +47,16 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class Surroundings:
-    """What rows are told with: who is reading, the rubric, the chains' words by item, and who decides which item."""
+    """What rows are told with: who is reading, the rubric, the chains' words by item, and who decides which item.
+
+    `held` are items that the reader is labelling.
+    """
 
     state: AnnotateState
     rubric: LabelRubric
     texts: Mapping[int, ChainText]
     deciding: Mapping[int, str]
+    held: Set[int] = frozenset()
 
 
 def differences_of(rows: Sequence[LabelRow], rubric: LabelRubric) -> tuple[Difference, ...]:
@@ -71,12 +75,18 @@ def deciding(engine: Database, project_id: int) -> dict[int, str]:
     }
 
 
+def held_by(engine: Database, project_id: int, person: str) -> frozenset[int]:
+    """The items that a person is labelling now: what others said of them is not for their eyes yet."""
+    slots = slots_of(engine, project_id, person, limit=0) if person else ()
+    return frozenset(slot.item_id for slot in slots if slot.state == HELD)
+
+
 def next_open(
     differences: Iterable[Difference], after: int | None, others: Iterable[int] = ()
 ) -> tuple[int, int] | None:
     """Item and place of the next open disagreement in another item, from the start again after the last; or None.
 
-    `others` are items that somebody else decides.
+    `others` are items that are not for the person to decide.
     """
     passed = set(others)
     order = [each for each in differences if each.found.item == after or _is_open(each)]
@@ -110,7 +120,13 @@ def show_disagreements(store: Store, project: ProjectRow, state: AnnotateState) 
     page = min(state.page, count)
     rows = chosen[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
     engine = store.database()
-    around = Surroundings(state, parse_label_rubric(project.rubric), _texts(store, rows), deciding(engine, project.id))
+    around = Surroundings(
+        state,
+        parse_label_rubric(project.rubric),
+        _texts(store, rows),
+        deciding(engine, project.id),
+        held_by(engine, project.id, state.person),
+    )
     items = len({each.found.item for each in chosen})
     draw_table(
         "Disagreements",
@@ -132,6 +148,15 @@ def difference_cells(each: Difference, around: Surroundings) -> list[Cell]:
     desk = AnnotateState(state.project, state.person, "work", found.item, found.number)
     past = AnnotateState(state.project, state.person, "history", found.item)
     verdict = next(verdict for verdict in around.rubric.verdicts if verdict.name == found.field)
+    if found.item in around.held:
+        return [
+            [words(one_line(words_of.question, _QUESTION) if words_of else each.question_key)],
+            _place(found.number, words_of),
+            [words(readable(found.field))],
+            [words("shown once you have submitted it", "grey")],
+            [words("you are labelling it", "grey")],
+            [words("–", "grey")],
+        ]
     return [
         [door(one_line(words_of.question, _QUESTION) if words_of else each.question_key, desk, "Decide it")],
         _place(found.number, words_of),

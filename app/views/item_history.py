@@ -9,6 +9,7 @@ from app.plain import one_line
 from app.state import AnnotateState, pages
 from app.store import Store
 from app.urls import read, write
+from app.views.disagreements import held_by
 from app.views.label_words import readable
 from app.views.project_table import Cell, column, draw_table, label, tag, words
 from app.views.project_words import say
@@ -16,7 +17,6 @@ from app.views.widgets import turn_pages
 from db.annotation_views import (
     ADJUDICATE,
     COMMENT,
-    HELD,
     REOPEN,
     SKIP,
     SUBMIT,
@@ -25,7 +25,7 @@ from db.annotation_views import (
     ItemRow,
     ProjectRow,
 )
-from db.queries_annotations import history, item_row, slots_of
+from db.queries_annotations import history, item_row
 from evaluators.label_rubric import LabelRubric, parse_label_rubric
 
 _COLUMNS = (
@@ -46,7 +46,7 @@ def show_history(store: Store, project: ProjectRow, state: AnnotateState) -> Non
     if item is None or item.project_id != project.id:
         say([("warn", "The link names an item that is not in this project.")], key="history_missing")
         return
-    if _labels_it_now(store, project, state.person, item):
+    if item.id in held_by(engine, project.id, state.person):
         say(
             [("warn", "You are labelling this item: its history opens once you have submitted it.")], key="history_shut"
         )
@@ -98,11 +98,6 @@ def _what(row: HistoryRow, rubric: LabelRubric) -> Cell:
     if verdict is None or not isinstance(value, int | float):
         return [words(f"{name} {value}")]
     return [words(name), label(verdict, float(value))]
-
-
-def _labels_it_now(store: Store, project: ProjectRow, person: str, item: ItemRow) -> bool:
-    held = slots_of(store.database(), project.id, person, limit=0) if person else ()
-    return any(slot.item_id == item.id and slot.state == HELD for slot in held)
 
 
 def _question(store: Store, item: ItemRow) -> str:

@@ -12,7 +12,7 @@ from app.state import AnnotateState
 from app.store import open_store
 from app.urls import read, write
 from app.views.component import Component, Event
-from app.views.disagreements import all_differences, deciding, next_open
+from app.views.disagreements import all_differences, deciding, held_by, next_open
 from db.annotation_views import ProjectRow
 from db.queries_annotations import get_project
 
@@ -83,7 +83,8 @@ def _go_on(now: AnnotateState) -> None:
     if project is None:
         return
     others = [item for item, who in deciding(store.database(), project.id).items() if who != now.person]
-    found = next_open(all_differences(store, project), now.item, others)
+    held = held_by(store.database(), project.id, now.person)
+    found = next_open(all_differences(store, project), now.item, {*others, *held})
     if found is None:
         write(AnnotateState(project=now.project, person=now.person, view="disagreements"))
     else:

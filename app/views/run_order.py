@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from app.seeds import system_of
 from app.tokens import METHOD_ORDER
-from app.views.seeds import system_of
 from db.queries import RunRow
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from app.formats import MISSING, duration, interval, number, percent
 from app.plain import one_line, plain
+from app.seeds import SeedGroup, seed_groups, system_of
 from app.state import RunsState
 from app.tokens import FIGURES, KINDS, MAX_COMPARED, RUN_LETTERS, chosen_run
 from app.views.component import Component, Event
 from app.views.run_details import details
 from app.views.run_order import kept, ordered, rejected, scored
-from app.views.seeds import SeedGroup, seed_groups, system_of
 from db.queries import RunRow
 from evaluators.intervals import Spread
 

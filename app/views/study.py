@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
 from app.formats import interval, percent
+from app.plain import inert
 from app.study_table import COLUMNS, ScoreName, StudyResult, VariantResult
 from app.views.project_table import Cell, below, beside, column, door_to, draw_table, words
 from evaluators.over_seeds import SystemMean
@@ -58,8 +58,8 @@ def study_figure(result: StudyResult, score: ScoreName, ink: str, line: str) -> 
     `ink` and `line` are the colours of text and of grids in the reader's theme.
     """
     known = [(each, each.means[score]) for each in result.variants if each.means[score].mean is not None]
-    scaling = result.study.shows == "scaling" and all(each.parameters for each, _ in known)
-    names = [_plain(each.name) for each, _ in known]
+    scaling = bool(known) and result.study.shows == "scaling" and all(each.parameters for each, _ in known)
+    names = [inert(each.name) for each, _ in known]
     means = [100 * (mean.mean or 0.0) for _, mean in known]
     spread = {
         "type": "data",
@@ -108,8 +108,3 @@ def _figure(mean: SystemMean, runs: Sequence[str]) -> Cell:
 
 def _beyond(mean: SystemMean, bound: float | None) -> float:
     return 0.0 if bound is None or mean.mean is None else 100 * (bound - mean.mean)
-
-
-def _plain(name: str) -> str:
-    """A name without what Plotly reads as markup."""
-    return re.sub(r"[^\w .,+=-]", "·", name)[:60]

@@ -30,14 +30,14 @@ def choose_many(
     width: int | str = 170,
     wrap: bool = False,
 ) -> None:
-    """A field that takes several options; what is chosen but no option is left out.
+    """A field that takes several options. What is chosen stays one, though nothing may be of it any more.
 
     With `wrap` it grows for what does not fit, and then moves what stands below while it is used.
     """
-    st.session_state[key] = [option for option in chosen if option in options]
+    st.session_state[key] = list(chosen)
     st.multiselect(
         label,
-        options,
+        [*options, *(option for option in chosen if option not in options)],
         key=key,
         format_func=lambda option: one_line(name(option)),
         max_selections=most,

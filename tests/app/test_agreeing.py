@@ -105,6 +105,31 @@ def test_a_tag_is_given_or_not_wherever_a_person_labelled_a_step() -> None:
     assert found.level == "nominal"
 
 
+def test_a_judge_that_was_not_asked_for_tags_did_not_leave_them_out() -> None:
+    votes = [vote(item, 1.0) for item in range(12)] + [vote(1, 1.0, tags=("premature",), run="judge-b")]
+    assert len(findings(material([*ANN, *BOB], votes), "rating").machines) == 2
+    (judge,) = findings(material([*ANN, *BOB], votes), f"{TAG}wrong_entity").machines
+    assert judge.name == "judge judge-b"
+
+
+def test_a_decision_on_a_rating_leaves_the_tags_as_people_gave_them() -> None:
+    given = [label(0, who, ("wrong_entity",), field="tags") for who in ("ann", "bob")]
+    decided = label(0, "zoe", -1.0, role="adjudicate")
+    found = findings(material([*ANN, *BOB, *given, decided]), f"{TAG}wrong_entity")
+    resolved = {place_in(unit): value for unit, value in found.ratings[RESOLVED].items()}
+    assert resolved[0, 1] == 1.0 and resolved[1, 1] == 0.0
+    other = label(0, "zoe", ("premature",), field="tags", role="adjudicate")
+    found = findings(material([*ANN, *BOB, *given, decided, other]), f"{TAG}wrong_entity")
+    assert {place_in(unit): value for unit, value in found.ratings[RESOLVED].items()}[0, 1] == 0.0
+
+
+def test_people_who_use_one_label_only_are_no_measure_for_a_judge() -> None:
+    same = [label(item, who, 1.0) for item in range(12) for who in ("ann", "bob")]
+    (judge,) = findings(material(same, [vote(item, 1.0) for item in range(12)]), "rating").machines
+    assert judge.replacements[""].outcome == "cannot be told"
+    assert "only one category was used" in judge.sentences[0]
+
+
 def test_the_page_is_told_in_words() -> None:
     labels = [*ANN, *BOB, label(3, "ann", -1.0, number=2), label(3, "bob", 1.0, number=2)]
     found = findings(material(labels, [vote(item, 1.0) for item in range(12)]), "rating")

@@ -37,6 +37,13 @@ def test_a_verdict_stands_above_the_tables(runs: Path) -> None:
     assert "em by hops" in result.output or "em by kind" in result.output
 
 
+def test_a_run_and_its_copy_are_one(runs: Path) -> None:
+    shutil.copytree(runs / "demo-eval-base", runs / "before")
+    for command in (("compare",), ("report", "--out", str(runs / "report.html"))):
+        result = steper(runs, *command, "demo-eval-base", "before")
+        assert result.exit_code == 2 and "demo-eval-base and before are the same run" in result.stderr
+
+
 def test_another_score_can_be_asked_for(runs: Path) -> None:
     result = steper(runs, "compare", "demo-eval-base", "demo-eval-gold", "--score", "gold_recall", "--all")
     assert "mean gold_recall of demo-eval-gold is higher than that of demo-eval-base" in result.output

@@ -173,9 +173,23 @@ def test_a_pair_is_judged_in_both_orders_for_the_judged_run_alone(runs: Path, se
 
 
 def test_only_shared_questions_are_compared_and_that_is_said(runs: Path, server: FakeServer) -> None:
-    write_run(runs / "few", [chain(*THREE_LINES, key="q1"), chain("x", key="other")])
+    asked = [question("q1", text="Where is lake 1?"), question("other")]
+    write_run(runs / "few", [chain(*THREE_LINES, key="q1"), chain("x", key="other")], asked)
     said = judged(server, "--against", "few", rubric="pairwise")
     assert "the two runs share 1 questions (of 5 and 2)" in said and len(server.judged) == 2
+
+
+def test_questions_that_are_only_numbered_alike_are_not_compared(runs: Path, server: FakeServer) -> None:
+    write_run(runs / "other", [chain("x", key="q1")], [question("q1", text="Who is king?")])
+    result = steper("judge", "one", "--rubric", "pairwise", "--model", "m", "--against", "other", url=server.url)
+    assert result.exit_code == 2 and "no chains to judge against" in result.stderr
+
+
+def test_a_chain_without_steps_does_not_hide_the_ratings_of_others(runs: Path, server: FakeServer) -> None:
+    server.answer = lambda body: Reply(chat(verdict(body, rating="good")))
+    judged(server, rubric="steps")
+    figure = RunDir(runs / "judge-one-steps-big").info.figures["steps_rating@judge:big"]
+    assert (figure.mean, figure.n, figure.unscored) == (1.0, 4, 1)
 
 
 def test_it_asks_before_it_calls_and_no_means_nothing_happens(runs: Path, server: FakeServer) -> None:

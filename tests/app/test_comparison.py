@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from app.comparison import Line, compare, label_of, score_names
+from app.versions import version_order
 from db.queries import RunArrays, RunRow, ScoreArray
 
 MakeRun = Callable[..., RunRow]
@@ -177,6 +178,31 @@ def test_what_holm_takes_back_of_systems_over_seeds_is_said(make_run: MakeRun) -
     assert len(others) == 2 and all("cannot tell" in sentence and "not so" not in sentence for sentence in others)
     (alone,) = compare(runs[:3], own[:3], scores[:3]).seeds
     assert "is higher" in alone and "not so" not in alone
+
+
+def test_runs_of_other_settings_are_no_seeds_of_one_system(make_run: MakeRun) -> None:
+    def of(number: int, temperature: float, **changes: Any) -> RunRow:
+        return make_run(number, seed=number, config={"model": {"temperature": temperature}}, **changes)
+
+    runs = [of(1, 0.0, method="vanilla-kd"), of(2, 0.0), of(3, 0.0), of(4, 0.7)]
+    own = [arrays(run.id, range(30)) for run in runs]
+    found = compare(runs, own, [score(run.id, [run.id % 2] * 30) for run in runs])
+    assert [sentence.count("(2 seeds)") for sentence in found.seeds] == [1, 0]
+    assert "steper as in run-2 (2 seeds)" in found.seeds[0] and "steper as in run-4 (1 seed)" in found.seeds[1]
+    assert found.warnings == ("run-4 and run-1 differ in more than the model: temperature (0.0 and 0.7)",)
+
+
+def test_only_comparisons_that_were_made_are_counted(make_run: MakeRun) -> None:
+    runs = [make_run(1), make_run(2), make_run(3)]
+    own = [arrays(run.id, range(20)) for run in runs]
+    found = compare(runs, own, [score(1, [0] * 20), score(2, [1] * 9 + [0] * 11), score(3, [0] * 20, version="2")])
+    assert len(found.verdicts) == 1 and "Holm" not in found.verdicts[0]
+
+
+def test_versions_are_ordered_part_by_part(make_run: MakeRun) -> None:
+    ordered = ["1", "1.1", "1.9", "1.10", "2", "2-rc", "10", "1" + "0" * 5000]
+    scores = [score(1, [0], version=version) for version in reversed(ordered)]
+    assert [each.version for each in sorted(scores, key=version_order)] == ordered
 
 
 def test_runs_without_a_shared_question_say_so(make_run: MakeRun) -> None:

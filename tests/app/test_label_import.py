@@ -35,6 +35,16 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def decide(engine: Database, key: str, count: int, fields: list[tuple[str, Any]]) -> None:
+    """Let Zoe decide on the first step of a question."""
+    project = project_of(engine, "first")
+    item = next(row.id for row in item_rows(engine, project.id, limit=50) if row.question_key == key)
+    adjudicate(engine, project.id, "Zoe", item)
+    changes = [Change(f"zoe-{count}-{field}", item, 1, field, value) for field, value in fields]
+    submit = Change(f"zoe-{count}-end", item, 0, "submit", None, 1.0)
+    assert not record(engine, project.id, "Zoe", [*changes, submit], role="adjudicate").refused
+
+
 def labelled(runs: Path) -> Database:
     """A project over both runs with people in every state: submitted, adjudicated, skipped, held, given back."""
     engine = open_labels(runs)
@@ -370,6 +380,13 @@ def test_steps_on_which_people_differ_are_left_out_and_counted(runs: Path) -> No
     data = step_data(labels_of(engine, project_of(engine, "first")))
     ((step),) = data.labels
     assert (step.kept, step.by, step.people, step.tags) == (False, "majority", 3, ("premature",))
+    # Whoever decides the rating starts from a blank card: nothing is said on tags by that, and something by giving one.
+    for count, (fields, tags) in enumerate(
+        [([("rating", 1.0)], ("premature",)), ([("tags", ("wrong_entity",))], ("wrong_entity",))]
+    ):
+        decide(engine, "q1", count, fields)
+        ((step),) = step_data(labels_of(engine, project_of(engine, "first"))).labels
+        assert (step.kept, step.by, step.tags) == (True, "adjudicated", tags)
     label(engine, "first", "A", {"q2": [(1, "rating", 1.0)]})
     label(engine, "first", "B", {"q2": [(1, "rating", 0.0)]})
     data = step_data(labels_of(engine, project_of(engine, "first")))

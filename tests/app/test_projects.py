@@ -15,7 +15,7 @@ from app.label_files import write_labels
 from app.standing import left, seconds_left, standing
 from app.state import AnnotateState, run_tokens
 from app.store import Store
-from app.views.disagreements import differences_of, next_open
+from app.views.disagreements import differences_of, held_by, next_open
 from app.views.item_history import change_cells
 from app.views.label_transfer import bring_in, report_lines
 from app.views.project_form import Filled, create
@@ -148,6 +148,23 @@ def test_the_list_shows_who_said_what_and_what_was_decided(
     assert said(still)[4] == "open eve is deciding it"
     (decided,) = sent(draw("annotate", **params, show="decided"), "project_table")["rows"]
     assert said(decided)[4] == "bad"
+
+
+def test_what_others_said_is_hidden_from_who_is_labelling_the_item(
+    engine: Database, url: str, draw: Draw, sent: Sent
+) -> None:
+    project = make_project(engine, order(engine, name="three people", overlap=3))
+    differ(engine, project.name)
+    label(engine, project.name, "cara", {"q1": [(2, "rating", 1.0)]})
+    params = {"project": project.name, "view": "disagreements", "as": "cara"}
+    open_, shut = sent(draw("annotate", **params), "project_table")["rows"]
+    assert said(open_)[3] == "anngood bobbad caragood" and "go" in open_[0][0]
+    assert said(shut)[3:] == ["shown once you have submitted it", "you are labelling it", "–"]
+    assert "go" not in shut[0][0]
+    q2 = item_of(engine, project, "q2")
+    assert q2 in held_by(engine, project.id, "cara") and held_by(engine, project.id, "") == frozenset()
+    refused = draw("annotate", project=project.name, item=str(q2), **{"as": "cara"})
+    assert "you are labelling this item" in refused.code[0].value
 
 
 def test_no_disagreements_are_told_apart_from_none_possible(engine: Database, url: str, draw: Draw, sent: Sent) -> None:

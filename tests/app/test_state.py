@@ -54,6 +54,11 @@ def test_any_url_is_a_state_whose_url_is_stable(params: dict[str, list[str]]) ->
         assert kind.parse(state.params()) == state
 
 
+def test_what_no_database_takes_is_in_no_state() -> None:
+    state = RunsState.parse({"kind": ["a\x00b"], "open": ["\ud800"]})
+    assert (state.kinds, state.opened) == (("a\ufffdb",), "\ufffd")
+
+
 @pytest.mark.parametrize("page", ["0", "-1", "x", "", "٣", "9" * 50])
 def test_a_page_that_is_no_page_is_the_first(page: str) -> None:
     assert ChainsState.parse({"page": [page]}).page == 1

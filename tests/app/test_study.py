@@ -117,6 +117,11 @@ def test_cells_are_listed_as_commands(file: Path, tiny_model: Path) -> None:
     assert "--only steper --seed 1" in listed[-1] and "-s student.model=" in listed[-1]
 
 
+def test_a_table_that_nobody_can_write_is_told_before_anything_runs(file: Path, tiny_model: Path) -> None:
+    result = steper(file, tiny_model, "--out", "nowhere/table.md")
+    assert result.returncode == 2 and "nowhere/table.md: there is no folder nowhere" in result.stderr
+
+
 def test_an_unknown_variant_or_seed_is_named(file: Path) -> None:
     study = load_study(str(file))
     with pytest.raises(UserError, match="no variant 'stepper'; there are: base, vanilla-kd, steper"):
@@ -193,6 +198,22 @@ def test_a_mean_holds_one_version_of_a_score_the_newest_and_the_rest_is_told(mak
         "`steper rescore`"
     )
     assert [note for note in study_result(rows[:2], arrays[:2], scores[:3]).notes if "version" in note] == []
+
+
+def test_a_study_that_was_done_again_counts_each_seed_once(make_run: Callable[..., RunRow]) -> None:
+    def run(number: int, seed: int) -> RunRow:
+        return make_run(number, seed=seed, study=StudyRow("s", "S", "methods", "steper", 0, ""))
+
+    rows = [run(1, 0), run(3, 0), run(2, 1)]
+    codes = np.zeros(2, int)
+    arrays = [
+        RunArrays(row.id, np.arange(2), ("",), codes, codes, codes, codes, codes, codes, np.zeros(2)) for row in rows
+    ]
+    scores = [ScoreArray(row.id, "em", "answers", "1", "", np.full(2, row.id == 3, np.float32), {}) for row in rows]
+    result = study_result(rows, arrays, scores)
+    (variant,) = result.variants
+    assert [row.id for row in variant.runs] == [3, 2] and variant.means["em", ""].mean == 0.5
+    assert result.notes == ("steper: 1 earlier run left out, for a later one of the same seed counts",)
 
 
 def test_a_student_is_evaluated_elsewhere_without_being_trained_again(

@@ -10,13 +10,13 @@ import pytest
 
 from app.charts import normalised_sigmas, thinned, training_figure
 from app.formats import duration
+from app.seeds import seed_groups
 from app.state import RunsState, run_tokens
 from app.versions import newest_value
 from app.views.chain import chain_data, reached_at
 from app.views.run_details import details
 from app.views.run_order import next_sort, ordered
 from app.views.run_table import listed, mixed_versions, table_data
-from app.views.seeds import seed_groups
 from db.queries import FigureRow, QuestionView, RunRow, ScoreView, StudyRow, TrainPointRow
 
 MakeRun = Callable[..., RunRow]

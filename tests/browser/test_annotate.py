@@ -219,6 +219,7 @@ def test_help_tells_the_keys_and_keys_with_modifiers_are_no_labels(
     visit(page, labelling, name, "ann")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("rating: bad")
+    page.keyboard.press("1")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     page.keyboard.press("Control+3")

@@ -26,6 +26,7 @@ from db.queries_annotations import (
     labels,
     labels_revision,
     list_projects,
+    pace_of,
     progress,
     slots_of,
 )
@@ -221,6 +222,19 @@ def test_a_slot_that_was_left_for_a_day_is_taken_over_when_nothing_else_is_left(
     assert "given back" in record(engine, project, "ann", [change(1, uid="late")]).refused["late"]
 
 
+def test_a_slot_is_not_taken_from_anybody_while_its_item_has_room(engine: sa.Engine, order: Order) -> None:
+    project = order(count=2, overlap=2)
+    hand_out(engine, project, "ann", ahead=5)
+    with writing(engine) as connection:
+        old = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=25)
+        connection.execute(sa.update(SlotRow).values(touched=old))
+    assert [slot.item_id for slot in hand_out(engine, project, "bob", ahead=5)] == [1, 2]
+    assert [slot.state for slot in slots_of(engine, project, "ann")] == ["held", "held"]
+    assert record(engine, project, "ann", [change(1)]).refused == {}
+    # For a third one there is no room: what ann has touched now stays hers, the other item is taken over.
+    assert [slot.item_id for slot in hand_out(engine, project, "eve", ahead=5)] == [2]
+
+
 def test_an_item_may_be_reopened_and_what_was_skipped_needs_room(engine: sa.Engine, order: Order) -> None:
     project = order(count=1)
     hand_out(engine, project, "ann")
@@ -259,6 +273,42 @@ def test_one_decides_and_the_dispute_is_over(engine: sa.Engine, order: Order) ->
     assert annotators(engine, project) == ("ann", "bob", "eve")
 
 
+def test_who_labels_an_item_does_not_decide_it_and_who_decides_it_labels_it_no_more(
+    engine: sa.Engine, order: Order
+) -> None:
+    project = order(count=2, overlap=3)
+    for person, value in (("ann", 1.0), ("bob", -1.0)):
+        hand_out(engine, project, person)
+        finish(engine, project, person, 1, value, 1)
+    hand_out(engine, project, "eve")
+    with pytest.raises(UserError, match="you are labelling this item"):
+        adjudicate(engine, project, "eve", 1)
+    finish(engine, project, "eve", 1, 1, 1)
+    assert adjudicate(engine, project, "eve", 1).state == "held"
+    late = record(engine, project, "eve", [Change("again", 1, 0, "reopen", None), change(2, uid="other")])
+    assert list(late.stored) == ["other"] and "have read what others said" in late.refused["again"]
+    # Nor is an item handed out for labelling to somebody who decided it.
+    adjudicate(engine, project, "joe", 2)
+    assert [slot.item_id for slot in hand_out(engine, project, "joe")] == []
+    release(engine, project, "joe")
+    assert [slot.item_id for slot in hand_out(engine, project, "joe")] == []
+
+
+def test_a_decision_that_is_skipped_is_left_to_others(engine: sa.Engine, order: Order) -> None:
+    project = order(count=1, overlap=2)
+    adjudicate(engine, project, "eve", 1)
+    record(engine, project, "eve", [Change("s", 1, 0, "skip", None)], role="adjudicate")
+    assert adjudicate(engine, project, "eve", 1).state == "skipped"
+    assert adjudicate(engine, project, "joe", 1).state == "held"
+    with pytest.raises(UserError, match="joe decides this item"):
+        adjudicate(engine, project, "eve", 1)
+    close_project(engine, project, True)
+    assert adjudicate(engine, project, "joe", 1).state == "held"
+    release(engine, project, "joe")
+    with pytest.raises(UserError, match="the project is closed"):
+        adjudicate(engine, project, "joe", 1)
+
+
 def test_progress_counts_labels_time_and_states(engine: sa.Engine, order: Order) -> None:
     project = order(count=3)
     hand_out(engine, project, "ann", ahead=3)
@@ -268,6 +318,7 @@ def test_progress_counts_labels_time_and_states(engine: sa.Engine, order: Order)
     assert (row.submitted, row.skipped, row.held, row.labels) == (2, 0, 1, 4)
     assert (row.seconds, row.median_seconds) == (30.0, 15.0)
     assert row.last is not None and row.last.tzinfo is not None
+    assert pace_of(engine, project, "ann") == (2, 15.0) and pace_of(engine, project, "bob") == (0, None)
 
 
 def test_labels_stay_when_their_run_is_forgotten_and_show_again_when_it_comes_back(

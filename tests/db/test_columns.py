@@ -82,6 +82,20 @@ def test_a_score_that_chains_have_themselves_is_not_averaged_over_steps(engine: 
     )
 
 
+def test_a_reason_of_one_chain_does_not_hide_the_values_of_other_chains_steps(
+    engine: sa.Engine, make_run: RunMaker
+) -> None:
+    scores = [make_score("a", value, "rating", step) for step, value in ((1, 1.0), (2, 0.0))]
+    run = make_run(
+        questions=QUESTIONS,
+        chains=[make_chain("a"), make_chain("b", steps=0)],
+        scores=[*scores, make_score("b", None, "rating", reason="no steps")],
+    )
+    rating = column(engine, ingest(engine, run.path).run_id, "rating")
+    np.testing.assert_array_equal(rating.values, [0.5, np.nan])
+    assert rating.reasons == {"no steps": 1}
+
+
 def test_scores_of_two_versions_stand_apart(engine: sa.Engine, make_run: RunMaker) -> None:
     run = make_run(questions=QUESTIONS, chains=[make_chain("a")], scores=[make_score("a", 0.0)])
     ingest(engine, run.path)

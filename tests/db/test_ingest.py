@@ -143,6 +143,17 @@ def test_a_later_training_point_holds(engine: sa.Engine, make_run: RunMaker) -> 
     ]
 
 
+def test_points_that_a_resumed_training_took_back_are_gone(engine: sa.Engine, make_run: RunMaker) -> None:
+    run = make_run()
+    for step in (1, 2, 3):
+        run.append_train_point(TrainPoint(step=step, epoch=step / 3, losses={"aggregation": 2.123456789}))
+    run_id = ingest(engine, run.path).run_id
+    run.cut_train_points(1)
+    run.append_train_point(TrainPoint(step=2, epoch=0.7, losses={"aggregation": 1.0}))
+    ingest(engine, run.path)
+    assert [point.losses["aggregation"] for point in train_points(engine, run_id)] == [2.123456789, 1.0]
+
+
 def test_a_torn_last_line_is_ignored_and_told(engine: sa.Engine, make_run: RunMaker) -> None:
     run = make_run(questions=[make_question("a"), make_question("b")], chains=[make_chain("a")])
     whole = make_chain("b").model_dump_json()

@@ -77,6 +77,13 @@ def test_a_chain_level_name_wins_over_the_same_name_of_steps() -> None:
     assert figures_of(scores, ["1"])["gold_recall"].mean == 1.0
 
 
+def test_chains_that_hold_only_reasons_do_not_hide_the_values_of_steps() -> None:
+    scores = [score("1", "rating", 1.0, 1), score("1", "rating", 0.0, 2), score("2", "rating", None)]
+    figure = figures_of(scores, ["1", "2"])["rating"]
+    assert (figure.mean, figure.n, figure.unscored) == (0.5, 1, 1)
+    assert figures_of(scores[2:], ["1", "2"])["rating"].unscored == 2
+
+
 def test_the_later_of_two_scores_holds() -> None:
     scores = [score("1", "em", 0.0), score("1", "em", 1.0), score("1", "s", 1.0, 1), score("1", "s", 0.0, 1)]
     figures = figures_of(scores, ["1"])

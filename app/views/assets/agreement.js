@@ -19,7 +19,7 @@ const table = (data, send) =>
             { scope: "row", class: row.chip ? "inner" : "" },
             row.chip && chip(row.chip),
             row.pair
-              ? h("button", { type: "button", class: "door", title: "Show these two label by label", onclick: () => send("pair", row.pair) }, text(row.label || "label by label"))
+              ? h("button", { type: "button", class: "door", "data-focus": `pair-${row.pair}`, title: "Show these two label by label", onclick: () => send("pair", row.pair) }, text(row.label || "label by label"))
               : text(row.label),
           ),
           row.cells.map(cell),
@@ -47,7 +47,7 @@ const confusion = (data, send) =>
               "td",
               { class: `num ${item.same ? "same" : ""} ${item.chosen ? "chosen" : ""}`, vars: { "--share": String(item.share) } },
               item.count
-                ? h("button", { type: "button", class: "door", "aria-label": `${item.count}: ${data.labels[row]}, ${data.labels[column]}`, onclick: () => send("cell", [data.values[row], data.values[column]]) }, String(item.count))
+                ? h("button", { type: "button", class: "door", "data-focus": `cell-${row}-${column}`, "aria-label": `${item.count}: ${data.labels[row]}, ${data.labels[column]}`, onclick: () => send("cell", [data.values[row], data.values[column]]) }, String(item.count))
                 : h("span", { class: "grey" }, "0"),
               item.side && h("div", { class: "side" }, item.side),
             ),

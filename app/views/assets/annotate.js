@@ -1,5 +1,21 @@
 // What the desk (annotate_desk.js) holds, drawn: evidence, the chain so far, the step at hand, its labels, progress.
-const press = (key, act, props, ...words) => h("button", { type: "button", onclick: act, ...props }, h("kbd", {}, key), " ", ...words);
+// A press with the keyboard keeps the focus; one with the pointer gives it up, for Enter to mean "next" again.
+const press = (key, act, props, ...words) =>
+  h(
+    "button",
+    {
+      type: "button",
+      "data-focus": `key-${key}`,
+      onclick: (event) => {
+        if (event.detail) event.currentTarget.blur();
+        act();
+      },
+      ...props,
+    },
+    h("kbd", {}, key),
+    " ",
+    ...words,
+  );
 
 const chip = (ability) =>
   ability && h("span", { class: "chip", title: ability.name, vars: { "--chip": ability.colour, "--chip-ink": ability.ink } }, ability.short);

@@ -260,10 +260,12 @@ const pressed = (event) => {
   }
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (desk.help && event.key === "Escape") return showHelp(false);
+  // What the help lies over is not labelled by accident.
+  if (desk.help && event.key !== "?") return;
   // Enter on a button that has the focus presses the button.
   if (event.key === "Enter" && target instanceof HTMLElement && /^(BUTTON|A|SUMMARY)$/.test(target.tagName)) return;
   const act = answer(event.key);
-  if (!act || desk.data.closed) return;
+  if (!act || (desk.data.closed && act !== showHelp)) return;
   event.preventDefault();
   event.stopPropagation();
   act();
