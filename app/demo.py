@@ -10,6 +10,7 @@ from app.work import Workplace, collect, evaluate, open_workplace, student_of, t
 from db import ingest, open_database
 from evaluators.intervals import spread_over_seeds
 from steper_core.config import Method, ModelSection, ReasoningSection, Recipe, TrainSection
+from steper_core.errors import UserError
 from steper_core.material import load_material
 from steper_core.run_records import CheckpointRef, RunInfo
 from steper_core.rundir import RunDir
@@ -36,6 +37,11 @@ def run_demo(recipe: Recipe, runs: Path, database_url: str, command: str, consol
     Raises:
         UserError: data, model or settings at fault.
     """
+    if recipe.train.method not in METHODS:
+        raise UserError(
+            f"the demo trains {' and '.join(METHODS)}: train with {recipe.train.method} by `steper train`, or compare "
+            "methods by `steper study`"
+        )
     material = load_material(recipe)
     for remark in material.remarks:
         console.warn(remark)
@@ -52,7 +58,7 @@ def run_demo(recipe: Recipe, runs: Path, database_url: str, command: str, consol
 
     results = {contender.label: store(_evaluate(place, contender)).info for contender in _untrained(recipe)}
     teacher_run = store(collect(place, f"{recipe.name}-teacher"))
-    for settings in _methods(recipe.train):
+    for settings in methods_of(recipe.train):
         method = settings.method
         for seed in settings.seeds:
             student = store(train(place, f"{recipe.name}-{method}-s{seed}", teacher_run, settings, seed))
@@ -64,10 +70,11 @@ def run_demo(recipe: Recipe, runs: Path, database_url: str, command: str, consol
     return results
 
 
-def _methods(train_settings: TrainSection) -> list[TrainSection]:
+def methods_of(train_settings: TrainSection) -> list[TrainSection]:
     """The settings of each method; only steper has abilities to choose and to weight."""
-    shared = train_settings.model_dump(exclude={"method", "loss", "abilities", "weighting", "weights"})
-    own = train_settings.model_dump(include={"loss", "abilities", "weighting", "weights"})
+    of_one = {"loss", "abilities", "expansion_steps", "weighting", "weights"}
+    shared = train_settings.model_dump(exclude={"method", *of_one})
+    own = train_settings.model_dump(include=of_one)
     by_method = {method: own if method == train_settings.method else {} for method in METHODS}
     return [TrainSection.model_validate({**shared, "method": method, **by_method[method]}) for method in METHODS]
 

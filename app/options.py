@@ -19,7 +19,7 @@ from steper_core.errors import UserError
 
 if TYPE_CHECKING:
     from app.work import Workplace
-    from db import Database
+    from db.queries_texts import Database
     from steper_core.config import Recipe
     from steper_core.rundir import RunDir
 

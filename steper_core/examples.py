@@ -89,15 +89,16 @@ def task_examples(question: Question, chain: Chain, passages: Mapping[str, Passa
     """The lines before the answer and the answer, from all passages, as two tasks that do not see each other.
 
     This is distilling step by step (Hsieh et al. 2023). Its prefixes end the prompts here, for the two to share their
-    passages. A chain of one line has no rationale.
+    passages. A chain of one line has no rationale. A rationale ends with a line break before the end token: there the
+    student is asked for the next line, and has to know that there is none.
     """
     seen = _all_passages(chain, passages)
     parts: list[tuple[str, Task, Sequence[str]]] = [
-        (RATIONALE, "reasoning", chain.rationales[:-1]),
+        (RATIONALE, "reasoning", [f"{line}\n" for line in chain.rationales[:-1]]),
         (ANSWER, "answer", chain.rationales[-1:]),
     ]
     return [
-        Example(question.id, name, build_prompt(question.text, seen, task=task).context, "\n".join(lines))
+        Example(question.id, name, build_prompt(question.text, seen, task=task).context, "".join(lines))
         for name, task, lines in parts
         if lines
     ]

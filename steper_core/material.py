@@ -19,8 +19,16 @@ from steper_core.datasets import (
     without_overlap,
 )
 from steper_core.errors import UserError
+from steper_core.readers import match_key
 from steper_core.records import Passage, Question
 from steper_core.worlds import generate
+
+_OF_FILES = {
+    "train_questions": "train_questions",
+    "held_out_questions": "held_out_questions",
+    "evaluation_questions": "test_questions",
+}
+"""How many questions of files, and what says it of a generated world."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,12 @@ def load_material(recipe: Recipe) -> Material:
     if not (data.paths or data.train or data.evaluation):
         if data.corpus:
             raise UserError("data.corpus is given without questions: name files with data.paths, or leave it out")
+        for name, of_world in _OF_FILES.items():
+            if name in data.model_fields_set:
+                raise UserError(
+                    f"data.{name} is about files, and none are named: name them with data.paths (--data), or set "
+                    f"worlds.{of_world} for a generated world"
+                )
         return _from_world(recipe)
     return _from_files(recipe.data, recipe.seed)
 
@@ -71,6 +85,7 @@ def _from_files(data: DataSection, seed: int) -> Material:
     corpus = merge([], corpora) if data.corpus else merge(everything, corpora)
     if not corpus:
         raise UserError("the corpus is empty: the files label no passages; give a JSONL corpus with data.corpus")
+    remarks = [*_clashing(train), *_clashing(evaluation)]
     asked = _sample(_distinct(evaluation), data.evaluation_questions, seed)
     pool, shared = without_overlap(_distinct(train), asked)
     wanted = None if data.train_questions is None else data.train_questions + data.held_out_questions
@@ -82,7 +97,7 @@ def _from_files(data: DataSection, seed: int) -> Material:
         held_out=held_out,
         evaluation=asked,
         corpus=corpus,
-        remarks=(*_remarks(everything, shared), *_not_in_corpus([*chosen, *asked], corpus)),
+        remarks=(*_remarks(everything, shared), *remarks, *_not_in_corpus([*chosen, *asked], corpus)),
     )
 
 
@@ -94,6 +109,19 @@ def _not_in_corpus(questions: Sequence[Question], corpus: Sequence[Passage]) -> 
         "title and text: their gold recall stays below 1"
     )
     return [told] if lacking else []
+
+
+def _clashing(datasets: Sequence[Dataset]) -> list[str]:
+    """A remark if an id stands for different questions in several files: generated ones are numbered alike."""
+    first: dict[str, Question] = {}
+    every = [question for dataset in datasets for question in dataset.questions]
+    clashing = [each.id for each in every if match_key(first.setdefault(each.id, each).text) != match_key(each.text)]
+    if not clashing:
+        return []
+    what = "1 question has" if len(clashing) == 1 else f"{len(clashing)} questions have"
+    left = "was" if len(clashing) == 1 else "were"
+    told = f"{what} the id of another question in an earlier file and {left} left out ({clashing[0]!r})"
+    return [f"{told}: give each its own id"]
 
 
 def _distinct(datasets: Sequence[Dataset]) -> list[Question]:

@@ -95,7 +95,9 @@ def _advance(
         ]
         still_active = []
         for draft, query, hits, done in zip(active, queries, found, writer.write(requests), strict=True):
-            line, answer = parse_line(answer_line(done.text.lstrip()) if forced else done.text)
+            line, answer = parse_line(done.text)
+            if forced and answer is None:
+                line, answer = parse_line(answer_line(done.text.lstrip()))
             draft.turns.append((query, hits, "" if done.problem else line, done))
             if done.problem:
                 yield _finish(draft, None, StopReason(done.problem))

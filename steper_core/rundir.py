@@ -199,7 +199,7 @@ def open_run(
     with hold_run(path) as run:
         digest = digest_of(config)
         if (path / "run.json").exists():
-            _check_same(run, digest, config)
+            _check_same(run, digest, config, seed)
             run.repair()
         else:
             versions, hardware, revision = describe_environment()
@@ -298,12 +298,12 @@ def _why(error: BaseException) -> str:
     return next(iter(told.splitlines()), "")
 
 
-def _check_same(run: RunDir, digest: str, config: dict[str, Any]) -> None:
+def _check_same(run: RunDir, digest: str, config: dict[str, Any], seed: int) -> None:
     info = run.info
-    if info.digest == digest:
+    if info.digest == digest and info.seed == seed:
         return
     known = {key: value for key, value in config.items() if key in info.config or key not in _LATER_KEYS}
-    changed = ", ".join(key for key, *_ in differences(info.config, known))
+    changed = ", ".join(key for key, *_ in differences({"seed": info.seed, **info.config}, {"seed": seed, **known}))
     if not changed:
         return
     raise UserError(

@@ -101,11 +101,19 @@ def load_study(name: str, overrides: Iterable[str] = ()) -> Study:
         raise UserError(f"{source}: {_words(error)}") from error
     study = study.model_copy(update={"set": (*study.set, *overrides)})
     for variant in study.variants:
+        if any(_sets_seeds(each) for each in (*study.set, *variant.set, *variant.evaluate)):
+            raise UserError(
+                f"{source}: a study trains with its own seeds, not train.seeds: write them as seeds = [...]"
+            )
         try:
             load_recipe(study.recipe, (*study.set, *study.owner(variant).set, *variant.evaluate))
         except UserError as error:
             raise UserError(f"{source}, variant {variant.name}: {error}") from error
     return study
+
+
+def _sets_seeds(override: str) -> bool:
+    return override.partition("=")[0].strip() == "train.seeds"
 
 
 def _spanned(grid: Any) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ from steper_core.objectives import CrossEntropy, Features, Objective, SoftTarget
 from steper_core.path_attention import load_with_paths
 from steper_core.ranks import world_size
 from steper_core.records import ABILITIES
-from steper_core.run_records import RunKind
+from steper_core.run_records import RunKind, RunStatus
 from steper_core.rundir import RunDir
 from steper_core.side_optimizer import SideOptimizer
 from steper_core.soft_targets import attach
@@ -120,10 +120,12 @@ def _require_each_ability(training: EncodedChains, settings: TrainSection) -> No
 
 
 def require_collect_run(run: RunDir) -> None:
-    """Raise a UserError unless a run holds a teacher's chains: those of an evaluation answer what is tested."""
+    """Raise a UserError unless a run holds all of a teacher's chains: those of an evaluation answer what is tested."""
     kind = run.info.kind
     if kind is not RunKind.COLLECT:
         raise UserError(f"{run.path} is no collect run ({kind.value}): name one that `steper collect` made")
+    if run.info.status is not RunStatus.FINISHED:
+        raise UserError(f"{run.path} does not hold all of its chains yet: repeat `steper collect` to finish it")
 
 
 def encode_run(

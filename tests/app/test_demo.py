@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from app.demo import methods_of
 from db import RunFilter, list_runs, open_database, train_points
+from steper_core.config import TrainSection
 from steper_core.run_records import RunStatus
 from steper_core.rundir import RunDir
 from tests.pipeline import demo_command, environment, run_demo
@@ -81,6 +83,21 @@ def test_other_settings_under_the_same_name_are_refused(whole_demo: tuple[Path, 
     result = run_demo(runs, tiny_model, "retrieval.top_k=3")
     assert result.returncode == 2
     assert "retrieval.top_k" in result.stderr
+
+
+def test_settings_of_steps_are_steper_s_alone() -> None:
+    section = TrainSection.model_validate({"method": "steper", "expansion_steps": 1, "epochs": 3})
+    vanilla, steper = methods_of(section)
+    assert (vanilla.method, vanilla.expansion_steps, vanilla.epochs) == ("vanilla-kd", None, 3)
+    assert (steper.method, steper.expansion_steps, steper.epochs) == ("steper", 1, 3)
+
+
+def test_a_method_that_the_demo_does_not_train_is_refused_before_anything_runs(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    result = run_demo(tmp_path / "runs", tiny_model, "train.method=answer-kd")
+    assert result.returncode == 2 and "train with answer-kd by `steper train`" in result.stderr
+    assert not list(tmp_path.glob("runs/*/run.json"))
 
 
 def test_a_demo_killed_again_and_again_continues_without_loss_or_doubling(

@@ -73,6 +73,23 @@ def test_without_paths_the_generated_world_is_used() -> None:
     assert (len(found.training), len(found.held_out), len(found.evaluation), len(found.corpus)) == (6, 3, 4, 60)
 
 
+@pytest.mark.parametrize("name", ["train_questions", "evaluation_questions", "held_out_questions"])
+def test_a_setting_of_files_is_not_ignored_where_there_are_none(name: str) -> None:
+    other = name.replace("evaluation", "test")
+    with pytest.raises(UserError, match=rf"data\.{name} is about files, .* worlds\.{other} "):
+        load_material(Recipe(data=DataSection.model_validate({name: 3})))
+
+
+def test_questions_of_two_files_that_are_numbered_alike_are_told(tmp_path: Path) -> None:
+    path = folder(tmp_path)
+    array(path / "hotpot_train_more.json", hotpotqa_row("t00"), hotpotqa_row("t01", question="Another one?"))
+    found = load(paths=[str(path)])
+    assert sorted(ids(found.training)) == TRAIN
+    assert found.remarks == (
+        "1 question has the id of another question in an earlier file and was left out ('t01'): give each its own id",
+    )
+
+
 def test_the_files_of_a_folder_are_split_by_their_names(tmp_path: Path) -> None:
     found = load(paths=[str(folder(tmp_path))], held_out_questions=5)
     assert found.dataset == "hotpotqa"

@@ -80,6 +80,12 @@ def test_the_last_step_is_forced_to_answer() -> None:
     assert (chain.answer, chain.stop_reason) == ("Tiv", StopReason.FORCED)
 
 
+def test_an_answer_that_is_forced_may_come_with_its_flag() -> None:
+    model = ScriptedModel(lines("birch.", "canal.", "Vance is from Ohio. So the answer is: Ohio."))
+    (chain,) = run(ModelWriter(model), how=settings(max_steps=3))
+    assert (chain.rationales[-1], chain.answer) == ("So the answer is: Ohio", "Ohio")
+
+
 @pytest.mark.parametrize(
     ("written", "abilities"),
     [

@@ -27,7 +27,7 @@ import sys, time
 from pathlib import Path
 from steper_core.run_records import RunKind
 from steper_core.rundir import open_run
-with open_run(Path(sys.argv[1]), kind=RunKind.COLLECT, config={"k": 1}, dataset="d", model="m") as run:
+with open_run(Path(sys.argv[1]), kind=RunKind.COLLECT, config={"k": 1}, dataset="d", model="m", seed=7) as run:
     run.update(counts={"seen": 1})
     print("held", flush=True)
     time.sleep(60)
@@ -136,6 +136,14 @@ def test_a_changed_config_is_refused_and_the_changed_keys_are_named(tmp_path: Pa
         pytest.fail("opened with another config")
     assert "give the new run another name" in str(caught.value)
     assert RunDir(tmp_path / "r").info.config == CONFIG
+
+
+def test_another_seed_is_another_run(tmp_path: Path) -> None:
+    given = {"kind": RunKind.TRAIN, "config": {}, "dataset": "d", "model": "m"}
+    with open_run(tmp_path / "r", **given, seed=1):
+        pass
+    with pytest.raises(UserError, match=r"changed: seed\)"), open_run(tmp_path / "r", **given, seed=2):
+        pytest.fail("opened with another seed")
 
 
 def test_what_an_earlier_version_did_not_record_is_no_change(tmp_path: Path) -> None:

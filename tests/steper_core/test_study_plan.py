@@ -60,6 +60,7 @@ def test_a_grid_over_lists_has_readable_names(tmp_path: Path) -> None:
         ("[[variants]]\nname = '../a'\n", "variants.0.name"),
         ("[[variants]]\nname = 'a'\ngold = true\n", "set train = false"),
         ("[[variants]]\nname = 'a'\nset = ['train.metod=steper']\n", "variant a: recipe demo: unknown key"),
+        (f"set = ['train.seeds=[7]']\n{TRAINED}", "a study trains with its own seeds"),
         ("[[variants]]\nname = 'a'\nsets = []\n", "unknown key 'variants.0.sets'"),
         ("[[variants]\n", "line 4"),
         ("[[variants]]\nname = 'a'\nstudent = 'b'\n", "'b' is no variant that trains a student"),
