@@ -178,6 +178,7 @@ class _Writer:
         run_changed = self._write_run(run_row(info, self.path), self.rows.state)
         self._write_passages()
         ids = self._write_questions()
+        dropped = self._drop_points()
         before = self._counts()
         touched = self._write_chains(ids)
         after = self._counts()
@@ -187,7 +188,7 @@ class _Writer:
             points=touched.points - added.points,
             judgements=touched.judgements - added.judgements,
         )
-        changed = run_changed or added != RowCounts() or updated != RowCounts()
+        changed = run_changed or dropped or added != RowCounts() or updated != RowCounts()
         if changed:
             bump_revision(self.connection)
         return IngestResult(clean(info.name), self.run_id, added, updated, changed, tuple(self.notes))
@@ -350,16 +351,17 @@ class _Writer:
         changing = [column.name for column in Judgement.__table__.columns if not column.primary_key]
         return write_tuples(self.connection, upsert(self.connection, Judgement, changing), rows)
 
-    def _write_points(self) -> int:
-        """Bring the points to those of the log: what a resumed training took back is in it no more."""
-        names = ("epoch", "losses", "sigmas", "learning_rate", "tokens_per_second")
-        own = TrainPoint.run_id == self.run_id
-        stored = self.connection.execute(sa.select(TrainPoint.step, TrainPoint.held_out).where(own))
+    def _drop_points(self) -> bool:
+        """Delete the points that a resumed training took back; return whether there are such."""
+        own, place = TrainPoint.run_id == self.run_id, (TrainPoint.step, TrainPoint.held_out)
+        stored = self.connection.execute(sa.select(*place).where(own))
         gone = [tuple(row) for row in stored if tuple(row) not in self.rows.points]
         for chunk in chunks(gone, _LOOKUP):
-            self.connection.execute(
-                sa.delete(TrainPoint).where(own, sa.tuple_(TrainPoint.step, TrainPoint.held_out).in_(chunk))
-            )
+            self.connection.execute(sa.delete(TrainPoint).where(own, sa.tuple_(*place).in_(chunk)))
+        return bool(gone)
+
+    def _write_points(self) -> int:
+        names = ("epoch", "losses", "sigmas", "learning_rate", "tokens_per_second")
         rows = ((self.run_id, *key, *values) for key, values in sorted(self.rows.points.items()))
         return write_tuples(self.connection, upsert(self.connection, TrainPoint, names), rows)
 

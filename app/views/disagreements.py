@@ -56,7 +56,7 @@ class Surroundings:
     rubric: LabelRubric
     texts: Mapping[int, ChainText]
     deciding: Mapping[int, str]
-    held: Set[int] = frozenset()
+    held: Set[int]
 
 
 def differences_of(rows: Sequence[LabelRow], rubric: LabelRubric) -> tuple[Difference, ...]:

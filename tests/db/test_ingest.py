@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from db.ingest import IngestOutcome, RowCounts, _Writer, find_runs, ingest, ingest_all
 from db.manage import database_facts, delete_run
 from db.models import Chain, ChainScores
-from db.queries import get_question, list_questions, list_runs, revision, train_points
+from db.queries import get_question, list_questions, list_runs, revision
 from db.session import open_database, reading
 from steper_core.errors import UserError
 from steper_core.records import Passage
@@ -125,33 +125,6 @@ def test_a_later_score_holds(engine: sa.Engine, make_run: RunMaker) -> None:
     run.append_scores([make_score("a", 1.0, version="2")])
     assert ingest(engine, run.path).added.scores == 1
     assert list_questions(engine, (run_id,)).rows[0].right == (True,)
-
-
-def test_a_later_training_point_holds(engine: sa.Engine, make_run: RunMaker) -> None:
-    run = make_run()
-    run.append_train_point(TrainPoint(step=1, epoch=0.5, losses={"aggregation": 2.0}))
-    run.append_train_point(TrainPoint(step=1, epoch=0.5, losses={"aggregation": 1.0}))
-    run_id = ingest(engine, run.path).run_id
-    assert [point.losses for point in train_points(engine, run_id)] == [{"aggregation": 1.0}]
-    run.append_train_point(TrainPoint(step=1, epoch=0.5, losses={"aggregation": 0.5}))
-    run.append_train_point(TrainPoint(step=1, epoch=0.5, losses={"aggregation": 3.0}, held_out=True))
-    result = ingest(engine, run.path)
-    assert (result.added.points, result.updated.points) == (1, 1)
-    assert [(point.held_out, point.losses) for point in train_points(engine, run_id)] == [
-        (False, {"aggregation": 0.5}),
-        (True, {"aggregation": 3.0}),
-    ]
-
-
-def test_points_that_a_resumed_training_took_back_are_gone(engine: sa.Engine, make_run: RunMaker) -> None:
-    run = make_run()
-    for step in (1, 2, 3):
-        run.append_train_point(TrainPoint(step=step, epoch=step / 3, losses={"aggregation": 2.123456789}))
-    run_id = ingest(engine, run.path).run_id
-    run.cut_train_points(1)
-    run.append_train_point(TrainPoint(step=2, epoch=0.7, losses={"aggregation": 1.0}))
-    ingest(engine, run.path)
-    assert [point.losses["aggregation"] for point in train_points(engine, run_id)] == [2.123456789, 1.0]
 
 
 def test_a_torn_last_line_is_ignored_and_told(engine: sa.Engine, make_run: RunMaker) -> None:
