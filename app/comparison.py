@@ -289,22 +289,18 @@ def _seed_verdicts(
 
     Runs of one system and one seed, such as the checkpoints of a training run, are no seeds: none is said of these.
     """
-    systems: dict[tuple[str, ...], dict[int, list[Values]]] = {}
-    first: dict[tuple[str, ...], RunRow] = {}
+    systems: dict[tuple[str, ...], list[tuple[RunRow, Values]]] = {}
     for run, own in zip(runs, values, strict=True):
         if own is not None:
-            first.setdefault(system_of(run), run)
-            systems.setdefault(system_of(run), {}).setdefault(run.seed, []).append(own)
+            systems.setdefault(system_of(run), []).append((run, own))
     groups = {
-        system: [own for same_seed in seeds.values() for own in same_seed]
-        for system, seeds in systems.items()
-        if all(len(same_seed) == 1 for same_seed in seeds.values())
+        system: members for system, members in systems.items() if len({run.seed for run, _ in members}) == len(members)
     }
     reference = system_of(runs[0])
-    if reference not in groups or all(len(group) == 1 for group in groups.values()):
+    if reference not in groups or all(len(members) == 1 for members in groups.values()):
         return ()
-    names = _distinct_names({system: first[system] for system in groups})
-    named = {names[system]: group for system, group in groups.items()}
+    names = _distinct_names({system: members[0][0] for system, members in groups.items()})
+    named = {names[system]: [own for _, own in members] for system, members in groups.items()}
     return tuple(against(named, names[reference], score, unit=unit, seed=seed, resamples=2_000))
 
 

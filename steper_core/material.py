@@ -85,9 +85,10 @@ def _from_files(data: DataSection, seed: int) -> Material:
     corpus = merge([], corpora) if data.corpus else merge(everything, corpora)
     if not corpus:
         raise UserError("the corpus is empty: the files label no passages; give a JSONL corpus with data.corpus")
-    remarks = [*_clashing(train), *_clashing(evaluation)]
-    asked = _sample(_distinct(evaluation), data.evaluation_questions, seed)
-    pool, shared = without_overlap(_distinct(train), asked)
+    to_learn, others_learned = _distinct(train)
+    to_ask, others_asked = _distinct(evaluation)
+    asked = _sample(to_ask, data.evaluation_questions, seed)
+    pool, shared = without_overlap(to_learn, asked)
     wanted = None if data.train_questions is None else data.train_questions + data.held_out_questions
     chosen = _sample(pool, wanted, seed)
     held_out = chosen[: data.held_out_questions]
@@ -97,7 +98,12 @@ def _from_files(data: DataSection, seed: int) -> Material:
         held_out=held_out,
         evaluation=asked,
         corpus=corpus,
-        remarks=(*_remarks(everything, shared), *remarks, *_not_in_corpus([*chosen, *asked], corpus)),
+        remarks=(
+            *_remarks(everything, shared),
+            *others_learned,
+            *others_asked,
+            *_not_in_corpus([*chosen, *asked], corpus),
+        ),
     )
 
 
@@ -111,26 +117,20 @@ def _not_in_corpus(questions: Sequence[Question], corpus: Sequence[Passage]) -> 
     return [told] if lacking else []
 
 
-def _clashing(datasets: Sequence[Dataset]) -> list[str]:
-    """A remark if an id stands for different questions in several files: generated ones are numbered alike."""
-    first: dict[str, Question] = {}
+def _distinct(datasets: Sequence[Dataset]) -> tuple[list[Question], list[str]]:
+    """The questions of several files, of two with the same id the first; and a remark if some of these were others.
+
+    Generated questions are numbered alike in every world.
+    """
+    found: dict[str, Question] = {}
     every = [question for dataset in datasets for question in dataset.questions]
-    clashing = [each.id for each in every if match_key(first.setdefault(each.id, each).text) != match_key(each.text)]
+    clashing = [each.id for each in every if match_key(found.setdefault(each.id, each).text) != match_key(each.text)]
     if not clashing:
-        return []
+        return list(found.values()), []
     what = "1 question has" if len(clashing) == 1 else f"{len(clashing)} questions have"
     left = "was" if len(clashing) == 1 else "were"
     told = f"{what} the id of another question in an earlier file and {left} left out ({clashing[0]!r})"
-    return [f"{told}: give each its own id"]
-
-
-def _distinct(datasets: Sequence[Dataset]) -> list[Question]:
-    """The questions of several files; of two with the same id the first."""
-    found: dict[str, Question] = {}
-    for dataset in datasets:
-        for question in dataset.questions:
-            found.setdefault(question.id, question)
-    return list(found.values())
+    return list(found.values()), [f"{told}: give each its own id"]
 
 
 def _expand(sources: Sequence[str]) -> list[Path | str]:

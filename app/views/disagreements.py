@@ -145,22 +145,17 @@ def difference_cells(each: Difference, around: Surroundings) -> list[Cell]:
     """A row of the list."""
     found, state = each.found, around.state
     words_of = around.texts.get(found.item)
+    question = one_line(words_of.question, _QUESTION) if words_of else each.question_key
+    about = [_place(found.number, words_of), [words(readable(found.field))]]
+    if found.item in around.held:
+        said = words("shown once you have submitted it", "grey")
+        return [[words(question)], *about, [said], [words("you are labelling it", "grey")], [words("–", "grey")]]
     desk = AnnotateState(state.project, state.person, "work", found.item, found.number)
     past = AnnotateState(state.project, state.person, "history", found.item)
     verdict = next(verdict for verdict in around.rubric.verdicts if verdict.name == found.field)
-    if found.item in around.held:
-        return [
-            [words(one_line(words_of.question, _QUESTION) if words_of else each.question_key)],
-            _place(found.number, words_of),
-            [words(readable(found.field))],
-            [words("shown once you have submitted it", "grey")],
-            [words("you are labelling it", "grey")],
-            [words("–", "grey")],
-        ]
     return [
-        [door(one_line(words_of.question, _QUESTION) if words_of else each.question_key, desk, "Decide it")],
-        _place(found.number, words_of),
-        [words(readable(found.field))],
+        [door(question, desk, "Decide it")],
+        *about,
         [label(verdict, value, who) for who, value in sorted(found.values.items())],
         _decision(found, verdict, around.deciding.get(found.item)),
         [door("history", past)],
