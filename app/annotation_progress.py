@@ -9,7 +9,8 @@ from app.formats import coefficient
 from app.plain import one_line
 from db.annotation_views import ItemRow, LabelRow, ProgressRow, ProjectRow
 from db.queries import list_runs
-from db.queries_annotations import item_rows, labels, progress
+from db.queries_annotations import item_rows, labels
+from db.queries_progress import progress
 from db.queries_texts import Database
 from evaluators.agreement import krippendorff_alpha, raw_agreement
 from evaluators.label_rubric import LabelRubric, parse_label_rubric

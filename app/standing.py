@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from app.annotation_progress import given_labels, references_of
 from db.annotation_views import ProgressRow, ProjectRow
-from db.queries_annotations import item_rows, labels, progress
+from db.queries_annotations import item_rows, labels
+from db.queries_progress import progress
 from db.queries_texts import Database
 from evaluators.agreement import Agreement, krippendorff_alpha, raw_agreement
 from evaluators.label_rubric import parse_label_rubric

@@ -41,7 +41,8 @@ from db import (
 from db.annotation_slots import hand_out
 from db.annotation_views import Change, NewItem, NewProject
 from db.annotations import create_project, record
-from db.queries_annotations import chain_labels, get_project, item_rows, labels, list_projects, progress
+from db.queries_annotations import chain_labels, get_project, item_rows, labels, list_projects
+from db.queries_progress import progress
 from db.queries_texts import Database
 from evaluators.label_rubric import load_label_rubric
 from steper_core.records import Chain, Hop, Passage, Question, Retrieved, Score, Step, StopReason, ability_of

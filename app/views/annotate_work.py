@@ -39,7 +39,8 @@ from db.annotation_views import (
     Slot,
 )
 from db.queries import ChainView, PassageView, QuestionView, RunRow, StepView
-from db.queries_annotations import history, item_row, labels, pace_of, slots_of, submitted_count
+from db.queries_annotations import history, item_row, labels, slots_of
+from db.queries_progress import pace_of, submitted_count
 from evaluators.label_rubric import LabelRubric
 
 AHEAD = 5

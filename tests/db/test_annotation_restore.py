@@ -13,7 +13,8 @@ from db.annotation_restore import restore
 from db.annotation_slots import hand_out
 from db.annotation_views import Change, HistoryRow, Restored, RestoredSlot
 from db.annotations import delete_project, record
-from db.queries_annotations import history, item_rows, labels, labels_revision, progress, slots_of
+from db.queries_annotations import history, item_rows, labels, labels_revision, slots_of
+from db.queries_progress import progress
 from db.queries_runs import list_runs
 
 from .labelling import NOW, Order, change, finish

@@ -26,10 +26,9 @@ from db.queries_annotations import (
     labels,
     labels_revision,
     list_projects,
-    pace_of,
-    progress,
     slots_of,
 )
+from db.queries_progress import pace_of, progress
 from db.queries_questions import list_questions
 from db.queries_runs import list_runs, revision
 from db.session import writing
