@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.tokens import ABILITIES
+from app.versions import version_order
 from db.annotation_views import ADJUDICATE, TAGS, LabelRow
 from db.queries_annotations import labels, list_projects
 from db.queries_people import ItemScore, ItemVote, item_abilities, item_scores, item_votes
@@ -198,9 +199,12 @@ def _measured(material: Material, verdict: LabelVerdict | None) -> dict[str, dic
         return {}
     of_steps = verdict in material.rubric.steps
     names = METRICS["steps" if of_steps else "chain"]
+    newest: dict[tuple[str, int, int], ItemScore] = {}
+    for score in sorted(material.scores, key=version_order):
+        newest[score.name, score.item_id, score.number] = score
     found: dict[str, dict[tuple[int, int], float]] = {name: {} for name in names}
-    for score in material.scores:
-        if score.name in found and bool(score.number) == of_steps:
+    for score in newest.values():
+        if score.name in found and bool(score.number) == of_steps and score.value is not None:
             found[score.name][score.item_id, score.number] = float(score.value >= 0.5)
     return {name: values for name, values in found.items() if values}
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Protocol
 
-from db.queries import ScoreArray, ScoreView
+from db.queries import ScoreView
 
 
-def version_order(score: ScoreArray | ScoreView) -> list[tuple[int, str]]:
+class Versioned(Protocol):
+    """A score that knows which version of its evaluator gave it."""
+
+    @property
+    def version(self) -> str:
+        """As the evaluator names it, `2` or `1.10`."""
+        ...
+
+
+def version_order(score: Versioned) -> list[tuple[int, str]]:
     """Sorts versions part by part, numbers by their size: 9, 10, 10.1, 10.2, 10.10."""
     parts = (part.lstrip("0") if part.isdecimal() else part for part in re.split(r"([0-9]+)", score.version))
     # A number is as large as it is long; int() would refuse one of thousands of digits.

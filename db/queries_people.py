@@ -14,12 +14,13 @@ from db.session import reading
 
 @dataclasses.dataclass(frozen=True)
 class ItemScore:
-    """A score of an item's chain (`number` 0) or step."""
+    """A score of an item's chain (`number` 0) or step, by one version of its evaluator; `value` None is unscored."""
 
     item_id: int
     number: int
     name: str
-    value: float
+    value: float | None
+    version: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,22 +49,22 @@ def item_abilities(engine: Engine, project_id: int) -> dict[tuple[int, int], str
 
 
 def item_scores(engine: Engine, project_id: int, names: tuple[str, ...]) -> tuple[ItemScore, ...]:
-    """The scores of these names of a project's items; of two versions of an evaluator the later one holds."""
+    """The scores of these names of a project's items, those of every version."""
     chosen = (
-        sa.select(Item.id, ChainScores.numbers)
+        sa.select(Item.id, ChainScores.numbers, ChainScores.version)
         .join(Run, Run.uid == Item.run_uid)
         .join(ChainScores, sa.and_(ChainScores.run_id == Run.id, ChainScores.question_id == Item.question_id))
         .where(Item.project_id == project_id, ~ChainScores.evaluator.contains(":"))
         .order_by(Item.id, ChainScores.evaluator, ChainScores.version)
     )
-    found: dict[tuple[int, int, str], float | None] = {}
     with reading(engine) as connection:
-        for row in connection.execute(chosen):
-            for number, values in row.numbers.items():
-                for name in names:
-                    if name in values:
-                        found[row.id, int(number), name] = values[name]
-    return tuple(ItemScore(*key, value) for key, value in found.items() if value is not None)
+        return tuple(
+            ItemScore(row.id, int(number), name, values[name], row.version)
+            for row in connection.execute(chosen)
+            for number, values in row.numbers.items()
+            for name in names
+            if name in values
+        )
 
 
 def item_votes(engine: Engine, project_id: int) -> tuple[ItemVote, ...]:

@@ -13,6 +13,7 @@ from importlib import util
 from pathlib import Path
 from typing import Any
 
+from steper_core.environment import expand_home
 from steper_core.errors import UserError
 from steper_core.hush import hush_transformers
 from steper_core.run_records import RunKind, RunStatus
@@ -39,7 +40,7 @@ def resolve_model(name: str, *, hub: Callable[[str], str] | None = None) -> Path
     Raises:
         UserError: a folder that holds no model, or a name that cannot be fetched from here.
     """
-    path = Path(name).expanduser()
+    path = expand_home(name)
     if path.exists():
         require_checkpoint(path)
         return path
@@ -127,7 +128,7 @@ def _damage_told(folder: Path) -> Iterator[None]:
 def cache_folder() -> Path:
     """Where converted models are kept: STEPER_CACHE, else the user's cache folder."""
     chosen = os.environ.get("STEPER_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "steper"
+    return expand_home(chosen) if chosen else Path.home() / ".cache" / "steper"
 
 
 def disk_bytes(folder: Path) -> int:

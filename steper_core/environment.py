@@ -23,6 +23,11 @@ def describe_environment() -> tuple[dict[str, str], dict[str, Any], str | None]:
     return versions, _hardware(), _revision()
 
 
+def expand_home(name: str) -> Path:
+    """The path that a person wrote; `~` or `~user` at its start is that home, or stays where there is none."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111 - Path.expanduser raises where nobody has that name
+
+
 def _hardware() -> dict[str, Any]:
     facts: dict[str, Any] = {"processor": _processor(), "cores": os.cpu_count()}
     try:

@@ -18,6 +18,7 @@ from steper_core.datasets import (
     with_passages_of,
     without_overlap,
 )
+from steper_core.environment import expand_home
 from steper_core.errors import UserError
 from steper_core.readers import match_key
 from steper_core.records import Passage, Question
@@ -72,7 +73,7 @@ def _from_world(recipe: Recipe) -> Material:
 
 def _from_files(data: DataSection, seed: int) -> Material:
     found = find_splits(_expand(data.paths)) if data.paths else Splits((), (), ())
-    corpora = [read_corpus(path) for path in (*(Path(name).expanduser() for name in data.corpus), *found.corpus)]
+    corpora = [read_corpus(path) for path in (*map(expand_home, data.corpus), *found.corpus)]
 
     def read_all(sources: Sequence[Path | str]) -> list[Dataset]:
         return [with_passages_of(read(source), corpora) for source in dict.fromkeys(sources)]
@@ -134,7 +135,7 @@ def _distinct(datasets: Sequence[Dataset]) -> tuple[list[Question], list[str]]:
 
 
 def _expand(sources: Sequence[str]) -> list[Path | str]:
-    return [source if source.startswith("hub:") else Path(source).expanduser() for source in sources]
+    return [source if source.startswith("hub:") else expand_home(source) for source in sources]
 
 
 def _sample(questions: Sequence[Question], count: int | None, seed: int) -> tuple[Question, ...]:

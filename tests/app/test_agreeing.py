@@ -26,6 +26,10 @@ def vote(item: int, rating: float, number: int = 1, tags: tuple[str, ...] = (), 
     return ItemVote(item, number, run, "model", "steps", {"rating": rating}, tags)
 
 
+def measured(item: int, value: float | None, version: str = "1") -> ItemScore:
+    return ItemScore(item, 1, "sub_answer", value, version)
+
+
 def material(labels: list[LabelRow], votes: list[ItemVote] | None = None, scores: Any = ()) -> Material:
     abilities = {(item, number): ("initialization", "expansion")[number - 1] for item in range(20) for number in (1, 2)}
     return Material(RUBRIC, tuple(labels), abilities, tuple(votes or ()), tuple(scores))
@@ -75,16 +79,25 @@ def test_votes_that_tie_are_no_label() -> None:
 
 
 def test_a_metric_knows_best_or_not() -> None:
-    scores = [ItemScore(item, 1, "sub_answer", float(item % 2)) for item in range(12)]
-    scores += [ItemScore(0, 0, "em", 1.0), ItemScore(0, 1, "grounding", 1.0)]
+    scores = [measured(item, float(item % 2)) for item in range(12)]
+    scores += [ItemScore(0, 0, "em", 1.0, "1"), ItemScore(0, 1, "grounding", 1.0, "1")]
     labels = [*ANN, *BOB, label(13, "ann", 0.0), label(13, "bob", 0.0)]
-    found = findings(material(labels, scores=[*scores, ItemScore(13, 1, "sub_answer", 0.0)]), "rating")
+    found = findings(material(labels, scores=[*scores, measured(13, 0.0)]), "rating")
     (metric,) = found.machines
     assert (metric.name, metric.binary) == ("metric sub_answer", True)
     # Neutral is not the best label, and the metric says no: equal.
     assert (metric.against[""].raw.value, metric.against[""].raw.units) == (1.0, 12)
     one, other = sides_of(found, RESOLVED, "metric sub_answer", RUBRIC)
     assert set(one.values()) == set(other.values()) == {0.0, 1.0}
+
+
+def test_of_two_versions_of_a_metric_the_newer_one_holds_though_it_did_not_score() -> None:
+    first = [measured(item, float(item % 2 == 0), version="1.9") for item in range(12)]
+    second = [measured(item, None if item == 3 else float(item % 2), version="1.10") for item in range(12)]
+    for scores in ([*first, *second], [*second, *first]):
+        (metric,) = findings(material([*ANN, *BOB], scores=scores), "rating").machines
+        # Item 0 is in dispute, item 3 unscored.
+        assert (metric.against[""].raw.value, metric.against[""].raw.units) == (1.0, 10)
 
 
 def test_a_tag_is_given_or_not_wherever_a_person_labelled_a_step() -> None:

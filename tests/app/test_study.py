@@ -216,6 +216,18 @@ def test_a_study_that_was_done_again_counts_each_seed_once(make_run: Callable[..
     assert result.notes == ("steper: 1 earlier run left out, for a later one of the same seed counts",)
 
 
+def test_a_scaling_study_is_drawn_by_a_score_that_no_variant_has(make_run: Callable[..., RunRow]) -> None:
+    row = make_run(
+        1, seed=0, study=StudyRow("s", "S", "scaling", "<b>135M</b>", 0, ""), facts={"parameters_total": 135e6}
+    )
+    codes = np.zeros(2, int)
+    arrays = [RunArrays(1, np.arange(2), ("",), codes, codes, codes, codes, codes, codes, np.zeros(2))]
+    scored = ScoreArray(1, "em", "answers", "1", "", np.ones(2, np.float32), {})
+    drawn = study_figure(study_result([row], arrays, [scored]), ("em", ""), "#000", "#ccc")
+    assert list(drawn.data[0].x) == [135e6] and drawn.data[0].text[0] == "·b·135M··b·"
+    assert not study_figure(study_result([row], arrays, []), ("em", ""), "#000", "#ccc").data[0].x
+
+
 def test_a_student_is_evaluated_elsewhere_without_being_trained_again(
     file: Path, tiny_model: Path, done: subprocess.CompletedProcess[str]
 ) -> None:

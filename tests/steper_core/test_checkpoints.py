@@ -99,14 +99,15 @@ def test_another_name_is_fetched_from_the_hub(tiny_model: Path) -> None:
     assert asked == ["owner/model"]
 
 
-def test_a_name_that_cannot_be_fetched_says_what_to_give() -> None:
+@pytest.mark.parametrize("name", ["owner/model", "~nobody-of-this-name/model"])
+def test_a_name_that_cannot_be_fetched_says_what_to_give(name: str) -> None:
     def hub(name: str) -> str:
         raise ConnectionError("no network")
 
     with pytest.raises(UserError) as caught:
-        resolve_model("owner/model", hub=hub)
+        resolve_model(name, hub=hub)
     message = str(caught.value)
-    assert "'owner/model' is no folder here" in message and "(ConnectionError)" in message
+    assert f"{name!r} is no folder here" in message and "(ConnectionError)" in message
     assert EMBEDDED_MODEL in message
 
 

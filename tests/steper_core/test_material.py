@@ -213,8 +213,9 @@ def test_a_folder_of_passages_alone_has_no_questions(tmp_path: Path) -> None:
 
 
 def test_a_path_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="does not exist"):
-        load(paths=[str(tmp_path / "none")])
+    for name in (str(tmp_path / "none"), "~nobody-of-this-name/none"):
+        with pytest.raises(UserError, match="does not exist"):
+            load(paths=[name])
 
 
 def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
