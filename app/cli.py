@@ -56,7 +56,9 @@ def main() -> None:
 @recipe_options
 @click.option("--no-app", is_flag=True, help="Stop before opening the dashboard.")
 @port_option
-def demo(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path, no_app: bool, port: int) -> None:
+def demo(
+    recipe: str | None, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path, no_app: bool, port: int
+) -> None:
     """Run the main job: teacher chains, two students, six systems side by side, and the dashboard.
 
     \b
@@ -76,18 +78,20 @@ def demo(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: P
 @recipe_options
 @click.option("--name", required=True, help="Name of the run: a folder below --runs.")
 @click.option("--chains", type=click.Path(path_type=Path), help="JSONL of chains made elsewhere, instead of a teacher.")
+@click.option("--from-run", help="An earlier collect run: its chains are filtered anew, and no teacher is asked.")
 @click.option(
     "--labels",
     type=click.Path(path_type=Path),
     help="JSONL of `steper annotate export --steps`: chains with a step that people rejected are left out.",
 )
 def collect(
-    recipe: str,
+    recipe: str | None,
     overrides: tuple[str, ...],
     data: tuple[str, ...],
     runs: Path,
     name: str,
     chains: Path | None,
+    from_run: str | None,
     labels: Path | None,
 ) -> None:
     """Let the teacher answer the training questions and keep the chains that pass the filters.
@@ -96,15 +100,23 @@ def collect(
     steper collect --name gold -d FOLDER
     steper collect --name llama -d FOLDER -s teacher.backend=openai -s teacher.model=MODEL -s teacher.base_url=URL
     steper collect --name mine -d FOLDER --chains my_chains.jsonl
-    steper collect --name better -d FOLDER --labels steps.jsonl
+    steper collect --name better -d FOLDER --from-run llama --labels steps.jsonl
     """
-    from app import work
+    from app.collecting import collect as collect_run
     from app.step_filter import read_step_labels
+    from steper_core.rundir import RunDir
 
+    if chains and from_run:
+        raise UserError("--chains and --from-run both say where the chains come from: give one of them")
     step_labels = read_step_labels(labels) if labels else None
+    source = find_run(runs, from_run) if from_run else chains
+    if isinstance(source, RunDir):
+        from steper_core.training import require_collect_run
+
+        require_collect_run(source)
     place = open_place(recipe, overrides, data, runs)
     with unfinished_stored(runs):
-        store(work.collect(place, name, chains, step_labels).path, runs)
+        store(collect_run(place, name, source, step_labels).path, runs)
 
 
 @main.command()
@@ -112,14 +124,14 @@ def collect(
 @click.option("--name", required=True, help="Name of the run; with several seeds, -s0, -s1 ... follow it.")
 @click.option("--teacher-run", required=True, help="The collect run whose kept chains to learn from.")
 def train(
-    recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path, name: str, teacher_run: str
+    recipe: str | None, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path, name: str, teacher_run: str
 ) -> None:
     """Train a student on the kept chains of a collect run.
 
     \b
     steper train --name steper --teacher-run gold -d FOLDER -s train.method=steper -s train.weighting=learned
     """
-    from app import work
+    from app.training import train as train_run
     from steper_core.ranks import leave
     from steper_core.training import require_collect_run
 
@@ -131,7 +143,7 @@ def train(
     for seed in settings.seeds:
         own_name = name if len(settings.seeds) == 1 else f"{name}-s{seed}"
         with unfinished_stored(runs):
-            store(work.train(place, own_name, taught, settings, seed).path, runs)
+            store(train_run(place, own_name, taught, settings, seed).path, runs)
     leave()
 
 
@@ -144,7 +156,7 @@ def train(
 @click.option("--checkpoint", default="best", show_default=True, help="Of --student: best, all, or a training step.")
 @click.option("--gold", is_flag=True, help="Evaluate the gold teacher: its gold recall is the ceiling.")
 def evaluate(
-    recipe: str,
+    recipe: str | None,
     overrides: tuple[str, ...],
     data: tuple[str, ...],
     runs: Path,
@@ -160,7 +172,9 @@ def evaluate(
     steper evaluate --name eval-base -d FOLDER -s reasoning.framework=rag
     steper evaluate --name curve --student steper --checkpoint all -d FOLDER
     """
-    from app import work
+    from app.evaluating import evaluate as evaluate_run
+    from app.evaluating import student_of
+    from app.taught import taught_otherwise
     from steper_core.config import ModelSection
 
     place = open_place(recipe, overrides, data, runs)
@@ -170,14 +184,16 @@ def evaluate(
         if gold or not student:
             model = ModelSection(backend="gold", model="gold") if gold else own
             method, seed = "gold" if gold else "base", place.recipe.seed
-            results[name] = work.evaluate(place, name, model, place.recipe.reasoning, method=method, seed=seed)
+            results[name] = evaluate_run(place, name, model, place.recipe.reasoning, method=method, seed=seed)
         else:
             trained = find_run(runs, student)
+            if otherwise := taught_otherwise(trained, runs, place.recipe):
+                place.console.warn(otherwise)
             for step in _steps(trained, checkpoint):
-                model, reference = work.student_of(trained, own, step)
+                model, reference = student_of(trained, own, step)
                 named = f"{name}-{reference.step}" if checkpoint == "all" else name
                 info = trained.info
-                results[named] = work.evaluate(
+                results[named] = evaluate_run(
                     place,
                     named,
                     model,
@@ -277,22 +293,16 @@ def generate_world(out: Path, overrides: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("name", required=False)
 def recipes(name: str | None) -> None:
-    """List the built-in recipes, or print all settings of one with its values."""
-    import json
-
+    """List the built-in recipes, or print one as a TOML file to copy, with all settings and what they mean."""
     from steper_core.config import RECIPES, load_recipe
+    from steper_core.recipe_text import recipe_text
 
     console = Console()
     if name is None:
         for known in RECIPES.names():
             console.say(known)
         return
-    for section, values in load_recipe(name).model_dump(mode="json").items():
-        if not isinstance(values, dict):
-            console.say(f"{section} = {json.dumps(values)}")
-            continue
-        for key, value in values.items():
-            console.say(f"{section}.{key} = {json.dumps(value)}")
+    click.echo(recipe_text(load_recipe(name)), nl=False)
 
 
 @main.group()

@@ -11,7 +11,7 @@ from app.options import find_run, open_place, recipe_options
 from steper_core.errors import UserError
 
 if TYPE_CHECKING:
-    from app.work import Workplace
+    from app.workplace import Workplace
     from steper_core.rundir import RunDir
 
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write.")
 @click.option("--top-k", default=64, show_default=True, type=click.IntRange(1, 65536), help="Tokens kept a target.")
 def soft_targets(
-    recipe: str,
+    recipe: str | None,
     overrides: tuple[str, ...],
     data: tuple[str, ...],
     runs: Path,
@@ -43,7 +43,7 @@ def soft_targets(
 
 
 def _store(place: Workplace, teacher_run: RunDir, out: Path, top_k: int) -> int:
-    from app.work import followed_teacher, unasked
+    from app.training import followed_teacher, unasked
     from steper_core.checkpoints import resolve_model
     from steper_core.devices import pick_device, pick_dtype
     from steper_core.path_attention import load_with_paths

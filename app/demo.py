@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.collecting import collect
 from app.console import Console
-from app.work import Workplace, collect, evaluate, open_workplace, student_of, train
+from app.evaluating import evaluate, student_of
+from app.training import train
+from app.workplace import Workplace, open_workplace
 from db import ingest, open_database
 from evaluators.intervals import spread_over_seeds
 from steper_core.config import Method, ModelSection, ReasoningSection, Recipe, TrainSection

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.console import Console
-from steper_core.datasets import Dataset, find_splits, merge, read, read_corpus
+from steper_core.datasets import Dataset, find_splits, merge, read_answered, read_corpus
 
 _PROBLEMS_SHOWN = 10
 
@@ -19,11 +19,12 @@ def describe_sources(sources: Sequence[str], console: Console) -> None:
         UserError: a source that cannot be read at all.
     """
     splits = find_splits([source if source.startswith("hub:") else Path(source) for source in sources])
-    read_parts = [
-        (role, str(source), read(source))
-        for role, part in (("training", splits.train), ("evaluation", splits.evaluation))
-        for source in part
-    ]
+    read_parts: list[tuple[str, str, Dataset]] = []
+    for role, part in (("training", splits.train), ("evaluation", splits.evaluation)):
+        found, remarks = read_answered(part)
+        read_parts += [(role, str(source), dataset) for source, dataset in found]
+        for remark in remarks:
+            console.warn(remark)
     rows = [[name, role, *_facts(dataset)] for role, name, dataset in read_parts]
     header = ["source", "split", "format", "questions", "kinds", "hops", "passages", "rows at fault"]
     console.table("datasets", header, rows)

@@ -18,7 +18,7 @@ from app.settings import database_url
 from steper_core.errors import UserError
 
 if TYPE_CHECKING:
-    from app.work import Workplace
+    from app.workplace import Workplace
     from db.queries_texts import Database
     from steper_core.config import Recipe
     from steper_core.rundir import RunDir
@@ -56,7 +56,11 @@ port_option = click.option("--port", default=8501, show_default=True, help="Port
 def recipe_options(command: Command) -> Command:
     """--recipe, --set, --data and --runs."""
     options = (
-        click.option("--recipe", "-r", default="demo", help="A built-in recipe or a TOML file. See `steper recipes`."),
+        click.option(
+            "--recipe",
+            "-r",
+            help="A built-in recipe or a TOML file (`steper recipes`). Default: demo; with --data: files.",
+        ),
         click.option(
             "--set", "-s", "overrides", multiple=True, metavar="KEY=VALUE", help="For example train.epochs=3."
         ),
@@ -68,13 +72,11 @@ def recipe_options(command: Command) -> Command:
     return command
 
 
-def open_recipe(name: str, overrides: tuple[str, ...], data: tuple[str, ...]) -> Recipe:
+def open_recipe(name: str | None, overrides: tuple[str, ...], data: tuple[str, ...]) -> Recipe:
     """The recipe with its overrides; files given by --data take the recipe for files, unless another one is named."""
     from steper_core.config import load_recipe
 
-    if data and name == "demo":
-        name = "files"
-    return load_recipe(name, (*data_overrides(data), *overrides))
+    return load_recipe(name or ("files" if data else "demo"), (*data_overrides(data), *overrides))
 
 
 def data_overrides(data: tuple[str, ...]) -> tuple[str, ...]:
@@ -84,9 +86,9 @@ def data_overrides(data: tuple[str, ...]) -> tuple[str, ...]:
     return (f"data.paths={paths}",) if data else ()
 
 
-def open_place(recipe: str, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path) -> Workplace:
+def open_place(recipe: str | None, overrides: tuple[str, ...], data: tuple[str, ...], runs: Path) -> Workplace:
     """Recipe, material and index: what collect, train and evaluate work with."""
-    from app.work import open_workplace
+    from app.workplace import open_workplace
     from steper_core.material import load_material
 
     console = Console()

@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.collecting import collect
 from app.console import Console
-from app.work import Workplace, collect, evaluate, open_workplace, student_of, train
+from app.evaluating import evaluate, student_of
+from app.training import train
+from app.workplace import Workplace, open_workplace
 from steper_core.config import ModelSection, Recipe, load_recipe
 from steper_core.digests import digest_of
 from steper_core.errors import UserError

@@ -29,7 +29,12 @@ HubLoader = Callable[[str, str | None, str], Iterable[Row]]
 _TRAIN_WORDS = frozenset({"train", "training"})
 _EVALUATION_WORDS = frozenset({"dev", "eval", "evaluation", "held", "heldout", "test", "val", "valid", "validation"})
 _CORPUS_WORDS = frozenset({"corpus", "corpora"})
-_NO_QUESTIONS_WORDS = frozenset({"aliases"})
+_NO_QUESTIONS_WORDS = frozenset({"aliases", "singlehop"})
+"""Files that lie beside the questions of 2WikiMultiHopQA and MuSiQue."""
+
+
+class UnansweredError(UserError):
+    """A source of whose rows none has an answer, as in the official test files: nothing can be learned or scored."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,8 @@ def read_file(path: Path) -> Dataset:
     """Read a file of questions: a JSON array or JSON lines, in any of the formats `readers` knows.
 
     Raises:
-        UserError: the file is missing, no UTF-8, empty, no whole JSON, or has no usable row.
+        UserError: the file is missing, no UTF-8, empty, no whole JSON, or has no usable row (UnansweredError where no
+            row has an answer).
     """
     return _collect(str(path), _file_rows(path))
 
@@ -166,10 +172,26 @@ def with_passages_of(dataset: Dataset, corpora: Iterable[Corpus]) -> Dataset:
     return replace(dataset, questions=questions)
 
 
+def read_answered(sources: Iterable[Source]) -> tuple[list[tuple[Source, Dataset]], list[str]]:
+    """Read sources that were found by their names, each once; those without answers are passed over with a remark.
+
+    Raises:
+        UserError: as `read`.
+    """
+    found: list[tuple[Source, Dataset]] = []
+    remarks: list[str] = []
+    for source in dict.fromkeys(sources):
+        try:
+            found.append((source, read(source)))
+        except UnansweredError as error:
+            remarks.append(f"{error}: passed over")
+    return found, remarks
+
+
 def find_splits(sources: Iterable[Source]) -> Splits:
     """Sort files, all *.json and *.jsonl files of folders, and hub names by the split that their names tell.
 
-    The alias file that comes with 2WikiMultiHopQA is passed over.
+    The alias file that comes with 2WikiMultiHopQA and the single-hop questions of MuSiQue are passed over.
 
     Raises:
         UserError: a path does not exist, a folder holds no such file, or a name tells no split or several.
@@ -214,6 +236,7 @@ def _collect(name: str, rows: Iterable[tuple[int, object]]) -> Dataset:
     passages: dict[str, Passage] = {}
     problems: list[RowProblem] = []
     reader: Reader | None = None
+    unanswered = True
     for number, row in rows:
         try:
             if isinstance(row, RowError):
@@ -221,6 +244,7 @@ def _collect(name: str, rows: Iterable[tuple[int, object]]) -> Dataset:
             if not isinstance(row, Mapping):
                 raise RowError("a row must be a JSON object")
             reader = reader or recognise(row)
+            unanswered = unanswered and not row.get("answer")
             question, labelled = reader(row)
             if question.id in questions:
                 raise RowError(f"the id {question.id!r} already stands in an earlier row")
@@ -231,7 +255,8 @@ def _collect(name: str, rows: Iterable[tuple[int, object]]) -> Dataset:
         for passage in labelled:
             passages.setdefault(passage.id, passage)
     if not questions:
-        raise UserError(f"no usable question: {problems[0] if problems else name + ' holds no rows'}")
+        kind = UnansweredError if reader and unanswered else UserError
+        raise kind(f"no usable question: {problems[0] if problems else name + ' holds no rows'}")
     dataset = next(iter(questions.values())).dataset
     return Dataset(dataset, tuple(questions.values()), tuple(passages.values()), tuple(problems))
 

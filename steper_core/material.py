@@ -14,6 +14,7 @@ from steper_core.datasets import (
     find_splits,
     merge,
     read,
+    read_answered,
     read_corpus,
     with_passages_of,
     without_overlap,
@@ -75,12 +76,19 @@ def _from_files(data: DataSection, seed: int) -> Material:
     found = find_splits(_expand(data.paths)) if data.paths else Splits((), (), ())
     corpora = [read_corpus(path) for path in (*map(expand_home, data.corpus), *found.corpus)]
 
-    def read_all(sources: Sequence[Path | str]) -> list[Dataset]:
-        return [with_passages_of(read(source), corpora) for source in dict.fromkeys(sources)]
+    passed_over: list[str] = []
 
-    train = read_all((*_expand(data.train), *found.train))
-    evaluation = read_all((*_expand(data.evaluation), *found.evaluation))
+    def read_all(named: Sequence[str], found: Sequence[Path | str]) -> list[Dataset]:
+        own = dict.fromkeys(_expand(named))
+        beside, remarks = read_answered(source for source in found if source not in own)
+        passed_over.extend(remarks)
+        return [with_passages_of(each, corpora) for each in (*map(read, own), *(each for _, each in beside))]
+
+    train = read_all(data.train, found.train)
+    evaluation = read_all(data.evaluation, found.evaluation)
     everything = [*train, *evaluation]
+    if not everything and passed_over:
+        raise UserError("; ".join(passed_over))
     if not everything:
         raise UserError(f"no questions in {', '.join(data.paths)}: name files with data.train and data.evaluation")
     corpus = merge([], corpora) if data.corpus else merge(everything, corpora)
@@ -100,6 +108,7 @@ def _from_files(data: DataSection, seed: int) -> Material:
         evaluation=asked,
         corpus=corpus,
         remarks=(
+            *passed_over,
             *_remarks(everything, shared),
             *others_learned,
             *others_asked,

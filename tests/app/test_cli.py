@@ -235,6 +235,8 @@ def test_chains_made_elsewhere_are_brought_in_and_filtered(folder: Path) -> None
     assert [chain.question_id for chain in run.chains()] == ["id1"]
     assert [entry.chain.question_id for entry in run.rejected()] == ["id2"]
     assert "row 3" in result.output and "id7" in result.output
+    # The guess stands where the answer line should: it is kept, and the answer line added.
+    assert "chains that end without an answer line: 1;" in result.output
     (folder / "mine.jsonl").write_text("\n".join(json.dumps(row) for row in rows[:1]))
     write_rows(folder / "train.json", [wiki_row(1) | {"answer": "elsewhere"}, wiki_row(2)])
     again = steper("collect", *options, settings=("data.held_out_questions=0", "retrieval.top_k=1"))
@@ -252,7 +254,8 @@ def test_a_generated_world_is_the_same_bytes_for_the_same_seed(folder: Path) -> 
 
 def test_recipes_are_listed_and_printed_with_their_values() -> None:
     assert {"demo", "files"} <= set(steper("recipes").output.split())
-    assert 'train.method = "steper"' in steper("recipes", "demo").output
+    printed = steper("recipes", "paper").output
+    assert "top_k = 4" in printed and "new passages a step (K in the paper)" in printed
 
 
 def test_database_facts_and_forgetting_a_run() -> None:

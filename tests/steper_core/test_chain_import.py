@@ -56,6 +56,24 @@ def test_the_last_line_becomes_the_answer_line_whatever_it_said(tmp_path: Path) 
     assert [each.ability for each in chain.steps] == [Ability.AGGREGATION]
 
 
+@pytest.mark.parametrize(
+    ("last", "lines"),
+    [
+        ("It lies at Tiv.", ("One.", "It lies at Tiv.", "So the answer is: Tiv")),
+        ("so the answer is: Morvane.", ("One.", "So the answer is: Tiv")),
+        ("tiv.", ("One.", "So the answer is: Tiv")),
+    ],
+)
+def test_a_last_rationale_that_is_no_answer_is_kept_and_the_answer_follows(
+    tmp_path: Path, last: str, lines: tuple[str, ...]
+) -> None:
+    found = read_chains(written(tmp_path, row("q1", "Tiv", step("One.", MORVANE), step(last, TIV))), QUESTIONS)
+    (chain,) = found.chains
+    assert chain.rationales == lines and found.completed == (len(lines) == 3)
+    assert [len(each.retrieved) for each in chain.steps] == [1, 1, 0][: len(lines)]
+    assert chain.steps[-1].ability is Ability.AGGREGATION
+
+
 def test_a_passage_named_again_is_retrieved_once_and_ranks_stay_whole(tmp_path: Path) -> None:
     steps = [step("One.", MORVANE, MORVANE), step("Two.", MORVANE, TIV), step(None)]
     found = read_chains(written(tmp_path, row("q1", "Tiv", *steps), row("q2", "Tiv", step(None, TIV))), QUESTIONS)
@@ -82,7 +100,10 @@ def test_rows_at_fault_are_named_with_their_lines_and_the_rest_is_kept(tmp_path:
     assert [(chain.question_id, chain.answer) for chain in found.chains] == [("q1", "Tiv"), ("q3", "Last")]
     assert [problem.row for problem in found.problems] == [3, 4, 5, 6, 7, 8, 9]
     messages = [str(problem) for problem in found.problems]
-    assert messages[1] == f"{file}, row 4: question_id 'q9' is none of the training questions"
+    assert (
+        messages[1]
+        == f"{file}, row 4: question_id 'q9' is not among the 3 questions asked for here (data.train_questions)"
+    )
     assert messages[2] == f"{file}, row 5: question_id 'q1' stands in an earlier row"
     for message, named in zip(
         (messages[0], *messages[3:]),

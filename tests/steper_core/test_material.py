@@ -218,6 +218,22 @@ def test_a_path_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
             load(paths=[name])
 
 
+def test_official_test_files_have_no_answers_and_are_passed_over(tmp_path: Path) -> None:
+    here = folder(tmp_path)
+    without = [{key: value for key, value in hotpotqa_row(name).items() if key != "answer"} for name in ("x1", "x2")]
+    test = array(here / "hotpot_test_fullwiki.json", *without)
+    array(here / "dev_test_singlehop_questions.json", {"natural_questions": []})
+    found = load(paths=[str(here)])
+    assert sorted(ids(found.evaluation)) == DEV
+    assert found.remarks == (
+        f"no usable question: {test}, row 1: field 'answer' is missing, empty or no text: passed over",
+    )
+    with pytest.raises(UserError, match="field 'answer' is missing"):
+        load(evaluation=[test])
+    with pytest.raises(UserError, match="field 'answer' is missing"):
+        load(paths=[test])
+
+
 def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
     here = folder(tmp_path)
     train = str(next(here.glob("*train*")))

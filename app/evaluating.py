@@ -1,0 +1,87 @@
+"""Evaluate runs: one system's chains for the evaluation questions, scored. It resumes at the next question."""
+
+from __future__ import annotations
+
+from app.costs import costs_of, energy_recorded
+from app.options import run_path
+from app.scoring import score_run
+from app.workplace import Workplace, append_passages, run_config, write_questions
+from steper_core.checkpoints import best_checkpoint, checkpoint_at, training_step_of
+from steper_core.config import ModelSection, ReasoningSection
+from steper_core.errors import UserError
+from steper_core.reasoning import windows_left
+from steper_core.run_records import CheckpointRef, RunKind, RunStatus
+from steper_core.rundir import RunDir, open_run
+from steper_core.systems import as_student, open_system
+
+
+def evaluate(
+    place: Workplace,
+    name: str,
+    model: ModelSection,
+    reasoning: ReasoningSection,
+    *,
+    method: str = "",
+    seed: int = 0,
+    checkpoint: CheckpointRef | None = None,
+) -> RunDir:
+    """Answer the evaluation questions with one system and score every chain and step.
+
+    Raises:
+        UserError: no evaluation questions, a run of that name with other settings, or a model that cannot be had.
+    """
+    recipe, material = place.recipe, place.material
+    questions = material.evaluation
+    if not questions:
+        raise UserError("there are no evaluation questions: name files with data.evaluation")
+    config = run_config(recipe, material, questions) | {
+        "model": model.model_dump(mode="json"),
+        "reasoning": reasoning.model_dump(mode="json"),
+        "checkpoint": checkpoint.model_dump(mode="json") if checkpoint else None,
+    }
+    with open_run(
+        run_path(place.runs, name),
+        kind=RunKind.EVALUATE,
+        config=config,
+        dataset=material.dataset,
+        model=recipe.student.model if checkpoint else model.model,
+        method=method,
+        framework=reasoning.framework,
+        seed=seed,
+        command=place.command,
+        study=place.study,
+        checkpoint=checkpoint,
+    ) as run:
+        if run.info.status is not RunStatus.FINISHED:
+            write_questions(run, questions, place.retriever.passages)
+            done = {chain.question_id for chain in run.chains()}
+            if len(done) < len(questions):
+                with place.console.status(f"loading {model.model}"):
+                    system = open_system(
+                        model, reasoning, recipe.retrieval, place.retriever, material.training, recipe.seed
+                    )
+                run.update(facts={**run.info.facts, **system.facts})
+                label = f"evaluate {name}"
+                computed = sum(len(window) for window in windows_left(questions, done, reasoning.window))
+                with place.console.progress(label, "questions") as advance, energy_recorded(run, computed):
+                    for count, chain in enumerate(system.answer(questions, done), start=len(done) + 1):
+                        append_passages(run, [chain], place.retriever.passages)
+                        run.append_chains([chain])
+                        advance(count, len(questions))
+            with place.console.status(f"scoring {name}"):
+                score_run(run)
+            facts = run.info.facts
+            run.update(facts={**facts, **costs_of(list(run.chains()), model, reasoning, facts)})
+    return run
+
+
+def student_of(run: RunDir, model: ModelSection, step: int | None = None) -> tuple[ModelSection, CheckpointRef]:
+    """A checkpoint of a training run (the best one, or that of a training step) as a model to evaluate.
+
+    Raises:
+        UserError: no finished training run, or no checkpoint of that step; the message lists the steps.
+    """
+    folder = best_checkpoint(run) if step is None else checkpoint_at(run, step)
+    info = run.info
+    reference = CheckpointRef(run_uid=info.uid, run_name=info.name, step=training_step_of(folder))
+    return as_student(model, str(folder), info.method), reference

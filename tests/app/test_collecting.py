@@ -1,0 +1,86 @@
+"""Chains of an earlier collect run, filtered anew without asking the teacher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli import main
+from app.taught import taught_otherwise
+from steper_core.config import load_recipe
+from steper_core.run_records import RunKind
+from steper_core.rundir import RunDir, open_run
+
+SETTINGS = ("worlds.passages=60", "worlds.train_questions=6", "worlds.held_out_questions=2", "worlds.test_questions=4")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STEPER_DATABASE_URL", raising=False)
+    return tmp_path / "runs"
+
+
+def steper(*arguments: str, settings: tuple[str, ...] = ()) -> Result:
+    options = [part for setting in (*SETTINGS, *settings) for part in ("-s", setting)]
+    return CliRunner().invoke(main, [*arguments, *options])
+
+
+def test_chains_of_an_earlier_run_are_filtered_anew_and_keep_their_author(folder: Path) -> None:
+    # Of one passage a step many gold passages are missed.
+    strict = ("retrieval.top_k=1", "collect.gold_passage_filter=true")
+    assert steper("collect", "--name", "strict", settings=strict).exit_code == 0
+    before = RunDir(folder / "strict")
+    rejected = {entry.chain.question_id: entry.chain for entry in before.rejected()}
+    assert rejected
+    result = steper("collect", "--name", "wide", "--from-run", "strict", settings=("teacher.temperature=0.5",))
+    assert result.exit_code == 0, result.output
+    after = RunDir(folder / "wide")
+    chains = {chain.question_id: chain for chain in (*before.chains(), *rejected.values())}
+    assert {chain.question_id: chain for chain in after.chains()} == chains and len(chains) == 8
+    assert {passage.id for passage in after.passages()} >= {
+        key for chain in chains.values() for key in chain.passage_ids
+    }
+    # How they were made is what is recorded, not what this command would have asked a teacher for.
+    config = after.info.config
+    assert config["from_run"] == before.info.uid
+    assert (config["retrieval"]["top_k"], config["teacher"]["temperature"]) == (1, 0.0)
+    assert after.info.model == "gold"
+
+
+def test_chains_of_other_questions_are_left_out_and_counted(folder: Path) -> None:
+    assert steper("collect", "--name", "gold").exit_code == 0
+    # Another world numbers its questions alike.
+    other = steper("collect", "--name", "other", "--from-run", "gold", settings=("worlds.seed=9",))
+    assert "8 chains of gold left out" in other.output and "kept 0 chains" in other.output
+
+
+def test_what_is_no_source_of_chains(folder: Path) -> None:
+    assert steper("collect", "--name", "gold").exit_code == 0
+    both = steper("collect", "--name", "x", "--from-run", "gold", "--chains", "mine.jsonl")
+    assert both.exit_code == 2 and "give one of them" in both.stderr
+    with open_run(folder / "eval", kind=RunKind.EVALUATE, config={}, dataset="worlds", model="m"):
+        pass
+    evaluation = steper("collect", "--name", "x", "--from-run", "eval")
+    assert evaluation.exit_code == 2 and "no collect run" in evaluation.stderr
+
+
+def test_a_student_that_was_taught_otherwise_is_told(folder: Path) -> None:
+    assert steper("collect", "--name", "gold", settings=("retrieval.top_k=4",)).exit_code == 0
+    taught = {"teacher_run": RunDir(folder / "gold").info.uid}
+    with open_run(folder / "student", kind=RunKind.TRAIN, config=taught, dataset="worlds", model="m") as student:
+        pass
+
+    def told(*overrides: str) -> str | None:
+        return taught_otherwise(student, folder, load_recipe("demo", overrides))
+
+    assert told("retrieval.top_k=4", "worlds.seed=9") is None
+    said = told("retrieval.top_k=2", "reasoning.framework=rag") or ""
+    assert "chains with retrieval.top_k=4, reasoning.framework=ircot and is asked with retrieval.top_k=2" in said
+    with open_run(
+        folder / "stray", kind=RunKind.TRAIN, config={"teacher_run": "gone"}, dataset="d", model="m"
+    ) as stray:
+        pass
+    assert taught_otherwise(stray, folder, load_recipe("demo")) is None
