@@ -62,7 +62,7 @@ def demo(
     """Run the main job: teacher chains, two students, six systems side by side, and the dashboard.
 
     \b
-    steper demo                                  a generated world, 6 to 10 minutes on 2 cores
+    steper demo                                  a generated world, about 10 minutes on 2 cores
     steper demo --data FOLDER                    official files of HotpotQA, 2WikiMultiHopQA or MuSiQue
     steper demo -s 'train.seeds=[0,1,2]'         three seeds of each student
     """
