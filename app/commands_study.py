@@ -68,9 +68,10 @@ def study(
         for _cell, _run in run_cells(cells, runs, command_line(), console, lambda run: store(run.path, runs)):
             pass
     engine = open_database(database_url(runs))
-    rows = studies_of(list_runs(engine))[plan.name]
+    stored = list_runs(engine)
+    rows = studies_of(stored)[plan.name]
     ids = tuple(row.id for row in rows)
-    result = study_result(rows, run_arrays(engine, ids), score_arrays(engine, ids))
+    result = study_result(rows, run_arrays(engine, ids), score_arrays(engine, ids), {run.uid: run for run in stored})
     console.table(f"{headline(result.study)}: percent, 95 % intervals over seeds and questions", *table_cells(result))
     for note in result.notes:
         console.say(note)

@@ -8,10 +8,17 @@ from collections.abc import Iterable, Sequence
 
 from db.queries import RunRow
 from evaluators.intervals import Spread, spread_over_seeds
+from steper_core.config import ModelSection
 from steper_core.digests import digest_of
 
 _OF_ONE_RUN = frozenset({"model", "checkpoint", "seed"})
 """Settings that differ from seed to seed: the model section names the folder of the checkpoint."""
+UNDECIDED = (
+    *("train.forward_tokens", "train.keep_checkpoints", "train.trackers"),
+    *(f"student.{key}" for key in ModelSection.model_fields if key not in ("backend", "model", "dtype", "device")),
+)
+"""Settings of a training that change no weight: how batches are split, what is kept and told, how it is asked later."""
+_OF_A_TRAINING = ("train", "student", "held_out_questions")
 _OF_THE_MODEL = ("backend", "demonstrations", "temperature", "dtype", "endpoint", "tasks")
 """What of the model section decides what is written, whichever checkpoint it is."""
 
@@ -46,6 +53,21 @@ def system_of(run: RunRow) -> tuple[str, ...]:
     if isinstance(model, dict):
         settings["model"] = {name: model.get(name) for name in _OF_THE_MODEL}
     return (run.kind, run.dataset, run.model, run.method, run.framework, variant, digest_of(settings))
+
+
+def training_of(run: RunRow) -> str:
+    """A digest of what two training runs of one study and variant have in common."""
+    decided = {
+        f"{section}.{key}": value
+        for section in _OF_A_TRAINING
+        for key, value in _entries(run.config.get(section))
+        if f"{section}.{key}" not in UNDECIDED
+    }
+    return digest_of(decided)
+
+
+def _entries(section: object) -> Iterable[tuple[str, object]]:
+    return section.items() if isinstance(section, dict) else [("", section)]
 
 
 def seed_groups(runs: Iterable[RunRow]) -> dict[tuple[str, ...], SeedGroup]:

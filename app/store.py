@@ -149,9 +149,10 @@ def _study(url: str, revision: int, run_ids: tuple[int, ...]) -> StudyResult:
 
     store = Store(url, revision)
     rows = {run.id: run for run in store.runs()}
+    students = {run.uid: run for run in rows.values() if run.kind == "train"}
     names = tuple(dict.fromkeys(name for name, _ in COLUMNS))
     arrays = [store.run_arrays(run_id) for run_id in run_ids]
-    return study_result([rows[run_id] for run_id in run_ids], arrays, store.score_arrays(run_ids, names))
+    return study_result([rows[run_id] for run_id in run_ids], arrays, store.score_arrays(run_ids, names), students)
 
 
 def _compared(

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from app.seeds import system_of, training_of
 from app.versions import version_order
 from db.queries import RunArrays, RunRow, ScoreArray, StudyRow
-from evaluators.over_seeds import SystemMean, against, system_mean
+from evaluators.over_seeds import SystemMean, against_each, system_mean
 from evaluators.resampling import Values
 
 ScoreName = tuple[str, str]
@@ -27,7 +28,10 @@ COLUMNS: Mapping[ScoreName, str] = {
 """Scores of chains, and of their steps of an ability, with their names in tables."""
 
 REFERENCE = "vanilla-kd"
-"""The variant that others are measured against where there is one, as in the paper; else the first trained one."""
+"""The method that others are measured against where a variant has it, as in the paper; else the first trained one."""
+
+_IN_GROUPS = ("scaling", "out-of-domain")
+"""Kinds of studies that compare methods only between students of one base, taught and asked alike."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,14 +64,18 @@ def studies_of(runs: Iterable[RunRow]) -> dict[str, list[RunRow]]:
 
 
 def study_result(
-    runs: Sequence[RunRow], arrays: Sequence[RunArrays | None], scores: Sequence[ScoreArray]
+    runs: Sequence[RunRow],
+    arrays: Sequence[RunArrays | None],
+    scores: Sequence[ScoreArray],
+    students: Mapping[str, RunRow],
 ) -> StudyResult:
     """The result of a study from its evaluation runs (at least one, in the order of `studies_of`).
 
-    Of several runs of one variant and seed, as of a study that was done again, the last one counts.
+    Of a study that was done again, of each variant only the runs with the settings of its last one count, and of two
+    with the same seed the last one. `students` are the training runs by uid, as far as they are known.
     """
     repeated = runs
-    runs = _last_of_each_cell(runs)
+    runs = _last_of_each_cell(_of_last_settings(runs, students))
     questions = {each.run_id: tuple(each.question_ids.tolist()) for each in arrays if each is not None}
     shown = [each for each in scores if (each.name, each.ability) in COLUMNS]
     newest = {each.evaluator: each.version for each in sorted(shown, key=version_order)}
@@ -92,7 +100,11 @@ def study_result(
             VariantResult(name, tuple(own), means, _fact(own, "seconds_per_question"), _fact(own, "parameters_total"))
         )
     study = next(run.study for run in runs if run.study is not None)
-    notes = (*_superseded(repeated, runs), *_outdated(runs, shown, newest), *_notes(em, questions, values))
+    notes = (
+        *_superseded(repeated, runs),
+        *_outdated(runs, shown, newest),
+        *_notes(em, questions, values, _groups(study, em, students)),
+    )
     return StudyResult(study, tuple(variants), notes)
 
 
@@ -134,17 +146,31 @@ def percent(found: SystemMean) -> str:
 
 
 def _last_of_each_cell(runs: Sequence[RunRow]) -> list[RunRow]:
-    last: dict[tuple[int, str, int], RunRow] = {}
+    last: dict[tuple[str, int], RunRow] = {}
     for run in sorted(runs, key=lambda run: run.started):
-        last[_place(run)] = run
-    return [run for run in runs if last[_place(run)] is run]
+        last[_cell(run)] = run
+    return [run for run in runs if last[_cell(run)] is run]
+
+
+def _of_last_settings(runs: Sequence[RunRow], students: Mapping[str, RunRow]) -> list[RunRow]:
+    last: dict[str, tuple[object, ...]] = {}
+    for run in sorted(runs, key=lambda run: run.started):
+        last[_cell(run)[0]] = _settings_of(run, students)
+    return [run for run in runs if last[_cell(run)[0]] == _settings_of(run, students)]
+
+
+def _settings_of(run: RunRow, students: Mapping[str, RunRow]) -> tuple[object, ...]:
+    """What the seeds of one variant have in common: how they are asked, and how they were trained."""
+    student = students.get(run.checkpoint_run_uid or "")
+    return (*system_of(run), training_of(student) if student else "")
 
 
 def _superseded(runs: Sequence[RunRow], kept: Sequence[RunRow]) -> list[str]:
     """A sentence for each variant of which earlier runs are left out."""
     left_out = Counter(run.study.variant for run in runs if run.study is not None and run not in kept)
     return [
-        f"{name}: {count} earlier run{'' if count == 1 else 's'} left out, for a later one of the same seed counts"
+        f"{name}: {count} earlier run{'' if count == 1 else 's'} left out: of one seed the last run counts, and of the "
+        "variant those with its settings"
         for name, count in left_out.items()
     ]
 
@@ -168,19 +194,44 @@ def _notes(
     em: Mapping[str, tuple[Sequence[RunRow], Sequence[int]]],
     questions: Mapping[int, Sequence[int]],
     values: Mapping[tuple[int, ScoreName], Sequence[float]],
+    groups: Iterable[Sequence[str]],
 ) -> list[str]:
+    compared = []
+    for names in groups:
+        reference = _reference(names, em)
+        asked = set(em[reference][1])
+        alike = [name for name in names if set(em[name][1]) & asked]
+        if len(alike) > 1:
+            shared = _shared([em[name][1] for name in alike])
+            arrays = {
+                name: [_on(shared, questions[run.id], values.get((run.id, ("em", "")))) for run in em[name][0]]
+                for name in alike
+            }
+            compared.append((reference, arrays))
+    return against_each(compared, "EM")
+
+
+def _groups(
+    study: StudyRow, em: Mapping[str, tuple[Sequence[RunRow], Sequence[int]]], students: Mapping[str, RunRow]
+) -> list[list[str]]:
+    """The trained variants that are compared with each other, in their order."""
     trained = [name for name, (runs, _) in em.items() if any(run.method not in ("base", "gold") for run in runs)]
-    reference = REFERENCE if REFERENCE in em else next(iter(trained or em))
-    asked = set(em[reference][1])
-    alike = [name for name in trained if set(em[name][1]) & asked]
-    if reference not in alike or len(alike) < 2:
-        return []
-    shared = _shared([em[name][1] for name in alike])
-    arrays = {
-        name: [_on(shared, questions[run.id], values.get((run.id, ("em", "")))) for run in em[name][0]]
-        for name in alike
-    }
-    return against(arrays, reference, "EM")
+    if study.shows not in _IN_GROUPS:
+        return [trained] if trained else []
+    groups: dict[object, list[str]] = {}
+    for name in trained:
+        runs, asked = em[name]
+        taught = {
+            student.config.get("teacher_run") for run in runs if (student := students.get(run.checkpoint_run_uid or ""))
+        }
+        groups.setdefault((runs[0].model, frozenset(taught), frozenset(asked)), []).append(name)
+    return list(groups.values())
+
+
+def _reference(names: Sequence[str], em: Mapping[str, tuple[Sequence[RunRow], Sequence[int]]]) -> str:
+    if REFERENCE in names:
+        return REFERENCE
+    return next((name for name in names if any(run.method == REFERENCE for run in em[name][0])), names[0])
 
 
 def _shared(asked: Sequence[Sequence[int]]) -> list[int]:
@@ -200,6 +251,10 @@ def _on(shared: Sequence[int], asked: Sequence[int], found: Sequence[float] | No
 def _fact(runs: Sequence[RunRow], name: str) -> float | None:
     known = [run.facts[name] for run in runs if name in run.facts]
     return statistics.fmean(known) if known else None
+
+
+def _cell(run: RunRow) -> tuple[str, int]:
+    return (run.study.variant if run.study is not None else "", run.seed)
 
 
 def _place(run: RunRow) -> tuple[int, str, int]:

@@ -49,13 +49,23 @@ def against(
     Raises:
         ValueError: a system has no run, or arrays of different lengths.
     """
-    others = [name for name in runs if name != reference]
-    results = {name: over_seeds(runs[reference], runs[name], seed=seed, resamples=resamples) for name in others}
-    adjusted = dict(zip(others, holm([results[name].p for name in others]), strict=True))
+    return against_each([(reference, runs)], score, unit=unit, seed=seed, resamples=resamples)
+
+
+def against_each(
+    groups: Sequence[tuple[str, Runs]], score: str, *, unit: Unit = "share", seed: int = 0, resamples: int = 10_000
+) -> list[str]:
+    """`against` for several groups of systems, each with its own reference; Holm's correction is over all of them.
+
+    Raises:
+        ValueError: a system has no run, or arrays of different lengths.
+    """
+    pairs = [(reference, name, runs) for reference, runs in groups for name in runs if name != reference]
+    results = [over_seeds(runs[one], runs[other], seed=seed, resamples=resamples) for one, other, runs in pairs]
+    adjusted = holm([result.p for result in results])
     sentences = []
-    for name in others:
-        result, p = results[name], adjusted[name]
+    for (reference, name, _), result, p in zip(pairs, results, adjusted, strict=True):
         words = verdict_over_seeds(reference, name, score, result, unit=unit)
-        lost = len(others) > 1 and result.p is not None and result.p < 0.05 <= (p if p is not None else 1.0)
-        sentences.append(words + (f"; not so once {len(others)} comparisons are allowed for" if lost else ""))
+        lost = len(pairs) > 1 and result.p is not None and result.p < 0.05 <= (p if p is not None else 1.0)
+        sentences.append(words + (f"; not so once {len(pairs)} comparisons are allowed for" if lost else ""))
     return sentences

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,9 @@ def test_what_is_finished_is_not_done_again(
 ) -> None:
     runs = file.parent / "runs"
     before = {path: path.read_bytes() for path in runs.glob("*/run.json")}
-    again = steper(file, tiny_model)
+    # The folder under another name, and settings that change no weight.
+    more = ("--runs", os.path.relpath(runs, ROOT), "-s", "train.forward_tokens=4096")
+    again = steper(file, tiny_model, *more)
     assert again.returncode == 0, again.stderr
     assert {path: path.read_bytes() for path in runs.glob("*/run.json")} == before
 
@@ -142,7 +145,7 @@ def test_the_page_draws_what_the_database_holds(file: Path, done: subprocess.Com
         ("steper", 1),
     ]
     ids = tuple(row.id for row in rows)
-    result = study_result(rows, run_arrays(engine, ids), score_arrays(engine, ids))
+    result = study_result(rows, run_arrays(engine, ids), score_arrays(engine, ids), {})
     header, lines = cells(result)
     assert all(len(line) == len(header) for line in lines)
     em = [row.figures["em"].mean for row in rows if row.study and row.study.variant == "steper"]
@@ -191,29 +194,88 @@ def test_a_mean_holds_one_version_of_a_score_the_newest_and_the_rest_is_told(mak
     arrays = [RunArrays(row.id, np.arange(2), ("",), codes, codes, codes, codes, codes, codes, costs) for row in rows]
     # As the database orders them: by text.
     scores = [em(1, "10", 0.5), em(2, "10", 1.0), em(1, "9", 0.0), em(3, "9", 0.0)]
-    result = study_result(rows, arrays, scores)
+    result = study_result(rows, arrays, scores, {})
     assert [variant.means["em", ""].mean for variant in result.variants] == [0.75, None]
     assert result.notes[0] == (
         "scores of 'answers' are of an earlier version than 10 in run-3: left out; bring them up to date with "
         "`steper rescore`"
     )
-    assert [note for note in study_result(rows[:2], arrays[:2], scores[:3]).notes if "version" in note] == []
+    assert [note for note in study_result(rows[:2], arrays[:2], scores[:3], {}).notes if "version" in note] == []
 
 
 def test_a_study_that_was_done_again_counts_each_seed_once(make_run: Callable[..., RunRow]) -> None:
-    def run(number: int, seed: int) -> RunRow:
-        return make_run(number, seed=seed, study=StudyRow("s", "S", "methods", "steper", 0, ""))
+    def run(number: int, seed: int, place: int = 0) -> RunRow:
+        return make_run(number, seed=seed, study=StudyRow("s", "S", "methods", "steper", place, ""))
 
-    rows = [run(1, 0), run(3, 0), run(2, 1)]
+    # In the file the variant stood in another place the first time.
+    rows = [run(1, 0, place=2), run(3, 0), run(2, 1)]
     codes = np.zeros(2, int)
     arrays = [
         RunArrays(row.id, np.arange(2), ("",), codes, codes, codes, codes, codes, codes, np.zeros(2)) for row in rows
     ]
     scores = [ScoreArray(row.id, "em", "answers", "1", "", np.full(2, row.id == 3, np.float32), {}) for row in rows]
-    result = study_result(rows, arrays, scores)
+    result = study_result(rows, arrays, scores, {})
     (variant,) = result.variants
     assert [row.id for row in variant.runs] == [3, 2] and variant.means["em", ""].mean == 0.5
-    assert result.notes == ("steper: 1 earlier run left out, for a later one of the same seed counts",)
+    assert result.notes == (
+        "steper: 1 earlier run left out: of one seed the last run counts, and of the variant those with its settings",
+    )
+
+
+def arrays_of(rows: Sequence[RunRow], asked: Mapping[int, Sequence[int]]) -> list[RunArrays]:
+    found = []
+    for row in rows:
+        questions = np.array(asked[row.id])
+        codes = np.zeros(len(questions), int)
+        found.append(RunArrays(row.id, questions, ("",), *[codes] * 6, np.zeros(len(questions))))
+    return found
+
+
+def em_of(rows: Sequence[RunRow], value: Callable[[RunRow], float], count: int) -> list[ScoreArray]:
+    return [ScoreArray(row.id, "em", "answers", "1", "", np.full(count, value(row), np.float32), {}) for row in rows]
+
+
+def test_a_variant_is_the_runs_with_the_settings_of_its_last_one(make_run: Callable[..., RunRow]) -> None:
+    def student(number: int, epochs: int, tokens: int = 1) -> RunRow:
+        return make_run(number, kind="train", config={"train": {"epochs": epochs, "forward_tokens": tokens}})
+
+    def run(number: int, seed: int, uid: str, top_k: int = 2) -> RunRow:
+        study = StudyRow("s", "S", "methods", "steper", 0, "")
+        config = {"retrieval": {"top_k": top_k}}
+        return make_run(number, seed=seed, study=study, checkpoint_run_uid=uid, config=config)
+
+    # Seed 0 was trained longer later, seed 3 in other forwards only; seed 2 was asked with more passages.
+    students = [student(11, 1), student(12, 1), student(13, 2), student(14, 2, tokens=9)]
+    uids = [each.uid for each in students]
+    rows = [run(1, 0, uids[0]), run(2, 1, uids[1]), run(3, 2, uids[2], top_k=4), run(4, 3, uids[3]), run(5, 0, uids[2])]
+    result = study_result(
+        rows, arrays_of(rows, {row.id: (0, 1) for row in rows}), [], {each.uid: each for each in students}
+    )
+    (variant,) = result.variants
+    assert [row.id for row in variant.runs] == [4, 5]
+    assert result.notes == (
+        "steper: 3 earlier runs left out: of one seed the last run counts, and of the variant those with its settings",
+    )
+
+
+def test_students_are_compared_with_those_of_their_base_that_were_taught_and_asked_alike(
+    make_run: Callable[..., RunRow],
+) -> None:
+    students, rows, asked = [], [], {}
+    places = [("hotpotqa", "hotpotqa"), ("hotpotqa", "musique"), ("musique", "musique")]
+    for number, (taught, where) in enumerate(places):
+        for method in ("steper", "vanilla-kd"):
+            key = len(rows) + 1
+            student = make_run(key + 10, kind="train", config={"teacher_run": taught})
+            students.append(student)
+            study = StudyRow("s", "S", "out-of-domain", f"{method}-{taught}-to-{where}", number, "")
+            rows.append(make_run(key, method=method, study=study, checkpoint_run_uid=student.uid))
+            asked[key] = range(40) if where == "hotpotqa" else range(40, 80)
+    scores = em_of(rows, lambda row: float(row.method == "steper"), 40)
+    notes = study_result(rows, arrays_of(rows, asked), scores, {each.uid: each for each in students}).notes
+    assert len(notes) == 3
+    for note, (taught, where) in zip(notes, places, strict=True):
+        assert f"steper-{taught}-to-{where}" in note and f"vanilla-kd-{taught}-to-{where}" in note
 
 
 def test_a_scaling_study_is_drawn_by_a_score_that_no_variant_has(make_run: Callable[..., RunRow]) -> None:
@@ -223,9 +285,9 @@ def test_a_scaling_study_is_drawn_by_a_score_that_no_variant_has(make_run: Calla
     codes = np.zeros(2, int)
     arrays = [RunArrays(1, np.arange(2), ("",), codes, codes, codes, codes, codes, codes, np.zeros(2))]
     scored = ScoreArray(1, "em", "answers", "1", "", np.ones(2, np.float32), {})
-    drawn = study_figure(study_result([row], arrays, [scored]), ("em", ""), "#000", "#ccc")
+    drawn = study_figure(study_result([row], arrays, [scored], {}), ("em", ""), "#000", "#ccc")
     assert list(drawn.data[0].x) == [135e6] and drawn.data[0].text[0] == "·b·135M··b·"
-    assert not study_figure(study_result([row], arrays, []), ("em", ""), "#000", "#ccc").data[0].x
+    assert not study_figure(study_result([row], arrays, [], {}), ("em", ""), "#000", "#ccc").data[0].x
 
 
 def test_a_student_is_evaluated_elsewhere_without_being_trained_again(
