@@ -55,12 +55,16 @@ def _store(place: Workplace, teacher_run: RunDir, out: Path, top_k: int) -> int:
     if settings.loss != "logits":
         raise UserError("stored log-probabilities serve loss = logits: set train.method=logit-kd or train.loss=logits")
     base = resolve_model(recipe.student.model)
-    folder = followed_teacher(recipe, settings)
+    # Settings shared with the training name the storage already that is to be filled here.
+    alive = settings.model_copy(update={"logits": settings.logits.model_copy(update={"stored": None})})
+    folder = followed_teacher(recipe, alive)
     if folder is None:
         raise UserError("name the teacher: train.teacher=MODEL, or teacher.backend=local with teacher.model")
     vocabulary = shared_vocabulary(base, folder)
     held_out = {question.id for question in place.material.held_out}
-    training, measured = encode_run(base, teacher_run, settings, held_out=held_out, banned=unasked(place, teacher_run))
+    training, measured = encode_run(
+        base, teacher_run, settings, held_out=held_out, banned=unasked(place.material, teacher_run)
+    )
     device = pick_device(recipe.student.device)
     with place.console.status(f"loading {folder.name}"):
         teacher = load_with_paths(folder, pick_dtype(settings.dtype, device)).to(device).eval()

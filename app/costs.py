@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 import numpy as np
 
@@ -36,7 +36,9 @@ def energy_recorded(
             if ended and questions:
                 facts["joules_per_question"] = round(joules / questions, 3)
             facts["energy_estimated"] = float(meter.energy.estimated)
-            run.update(facts=facts, hardware={**info.hardware, "energy_source": meter.energy.source})
+            # Where the disk is full this cannot be written either: the first error is the one to tell.
+            with nullcontext() if ended else suppress(OSError):
+                run.update(facts=facts, hardware={**info.hardware, "energy_source": meter.energy.source})
 
 
 def costs_of(

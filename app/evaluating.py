@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.costs import costs_of, energy_recorded
 from app.options import run_path
 from app.scoring import score_run
+from app.taught import also_learned
 from app.workplace import Workplace, append_passages, run_config, write_questions
 from steper_core.checkpoints import best_checkpoint, checkpoint_at, training_step_of
 from steper_core.config import ModelSection, ReasoningSection
@@ -34,6 +35,12 @@ def evaluate(
     questions = material.evaluation
     if not questions:
         raise UserError("there are no evaluation questions: name files with data.evaluation")
+    learned = also_learned(checkpoint.run_uid, place.runs, material) if checkpoint else 0
+    if checkpoint and learned:
+        place.console.warn(
+            f"{checkpoint.run_name} may have learned from {learned:,} of these {len(questions):,} questions: what is "
+            "right there it may know by heart"
+        )
     config = run_config(recipe, material, questions) | {
         "model": model.model_dump(mode="json"),
         "reasoning": reasoning.model_dump(mode="json"),
@@ -51,6 +58,8 @@ def evaluate(
         command=place.command,
         study=place.study,
         checkpoint=checkpoint,
+        # The folder of a checkpoint may be called by another name or have moved; the checkpoint is known by its run.
+        undecided=("model.model",) if checkpoint else (),
     ) as run:
         if run.info.status is not RunStatus.FINISHED:
             write_questions(run, questions, place.retriever.passages)
@@ -71,7 +80,10 @@ def evaluate(
             with place.console.status(f"scoring {name}"):
                 score_run(run)
             facts = run.info.facts
-            run.update(facts={**facts, **costs_of(list(run.chains()), model, reasoning, facts)})
+            run.update(
+                facts={**facts, **costs_of(list(run.chains()), model, reasoning, facts)},
+                counts={"also_learned": learned} if learned else {},
+            )
     return run
 
 

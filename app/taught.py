@@ -1,11 +1,13 @@
-"""What a student was taught with, held against what it is asked with."""
+"""What a student learned from, held against what it is asked and how."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from app.training import not_learned
 from steper_core.config import Recipe
+from steper_core.datasets import without_overlap
+from steper_core.material import Material
 from steper_core.rundir import RunDir
 
 _COMPARED = {"retrieval": ("top_k", "k1", "b"), "reasoning": ("framework", "max_steps")}
@@ -17,10 +19,10 @@ def taught_otherwise(student: RunDir, runs: Path, recipe: Recipe) -> str | None:
     None where nothing differs, or where it is not known: the collect run is not below `runs`, or its chains were made
     elsewhere.
     """
-    taught = _config_of(runs, student.info.config.get("teacher_run"))
-    if not taught or "chains" in taught:
+    teacher_run = _run_of(runs, student.info.config.get("teacher_run"))
+    if teacher_run is None or "chains" in teacher_run.info.config:
         return None
-    asked = recipe.model_dump(mode="json")
+    taught, asked = teacher_run.info.config, recipe.model_dump(mode="json")
     differing = [
         (f"{section}.{key}", taught[section][key], asked[section][key])
         for section, keys in _COMPARED.items()
@@ -36,9 +38,23 @@ def taught_otherwise(student: RunDir, runs: Path, recipe: Recipe) -> str | None:
     )
 
 
-def _config_of(runs: Path, uid: object) -> dict[str, Any] | None:
-    for file in runs.glob("*/run.json"):
-        info = RunDir(file.parent).info
-        if info.uid == uid:
-            return info.config
-    return None
+def also_learned(student_uid: str, runs: Path, material: Material) -> int:
+    """How many evaluation questions a student may have learned from.
+
+    A training leaves out what its own material asks: only another evaluation can hold what was learned. 0 where it is
+    not known, for the student's or its teacher's run is not below `runs`.
+    """
+    student = _run_of(runs, student_uid)
+    teacher_run = student and _run_of(runs, student.info.config.get("teacher_run"))
+    if not student or not teacher_run:
+        return 0
+    if student.info.config.get("not_learned") == not_learned(material, teacher_run):
+        return 0
+    kept = {chain.question_id for chain in teacher_run.chains()}
+    learned = [question for question in teacher_run.questions() if question.id in kept]
+    return without_overlap(material.evaluation, learned)[1]
+
+
+def _run_of(runs: Path, uid: object) -> RunDir | None:
+    found = (RunDir(file.parent) for file in runs.glob("*/run.json"))
+    return next((run for run in found if run.info.uid == uid), None)

@@ -8,12 +8,14 @@ from pathlib import Path
 from app.console import Console
 from app.costs import energy_recorded
 from app.options import run_path
+from app.seeds import UNDECIDED
 from app.stopping import asked_to_stop
 from app.workplace import Workplace
 from steper_core.checkpoints import resolve_model
 from steper_core.config import Recipe, TrainSection
 from steper_core.datasets import without_overlap
 from steper_core.digests import digest_of
+from steper_core.material import Material
 from steper_core.ranks import rank, shared_run, world_size
 from steper_core.run_records import RunKind, RunStatus
 from steper_core.rundir import RunDir, open_run
@@ -31,14 +33,14 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
     recipe, material = place.recipe, place.material
     source = teacher_run.info
     held_out = {question.id for question in material.held_out}
-    banned = unasked(place, teacher_run)
+    banned = unasked(material, teacher_run)
     config = {
         "teacher_run": source.uid,
         "student": recipe.student.model_dump(mode="json"),
         "train": settings.model_dump(mode="json", exclude={"seeds"}),
         "followed_teacher": _stored_teacher(settings) or _teacher_name(recipe, settings),
         "held_out_questions": len(material.held_out),
-        "not_learned": digest_of({"held_out": sorted(held_out), "banned": sorted(banned)}),
+        "not_learned": not_learned(material, teacher_run),
     }
     path = run_path(place.runs, name)
     opener = open_run(
@@ -52,7 +54,9 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
         seed=seed,
         command=place.command,
         study=place.study,
+        undecided=UNDECIDED,
     )
+    halted = False
     with shared_run(opener, path, cpu=pick_device(recipe.student.device).type == "cpu") as run:
         if run.info.status is not RunStatus.FINISHED:
             stopping = asked_to_stop(place.console) if world_size() == 1 else nullcontext(lambda: False)
@@ -75,22 +79,32 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
                     on_progress=advance,
                     stop=stop,
                 )
+                halted = stop()
             run.update(facts={**run.info.facts, **outcome.facts}, counts=outcome.counts)
         if rank() == 0:
             _report_trained(place.console, run)
+    if halted:
+        # Asked for during the last step, which ended the training: what would come after it is not begun.
+        raise KeyboardInterrupt
     return run
 
 
-def unasked(place: Workplace, teacher_run: RunDir) -> set[str]:
+def unasked(material: Material, teacher_run: RunDir) -> set[str]:
     """Ids of questions that a student must not learn from: the evaluation asks them."""
     asked_of_teacher = list(teacher_run.questions())
-    free, _ = without_overlap(asked_of_teacher, place.material.evaluation)
+    free, _ = without_overlap(asked_of_teacher, material.evaluation)
     return {question.id for question in asked_of_teacher} - {question.id for question in free}
+
+
+def not_learned(material: Material, teacher_run: RunDir) -> str:
+    """A digest of the questions that a student with this material does not learn from."""
+    held_out = sorted({question.id for question in material.held_out})
+    return digest_of({"held_out": held_out, "banned": sorted(unasked(material, teacher_run))})
 
 
 def _teacher_name(recipe: Recipe, settings: TrainSection) -> str | None:
     """The model whose logits or hidden states a student follows, if its loss follows any."""
-    if settings.loss == "cross-entropy" or settings.logits.stored:
+    if settings.loss == "cross-entropy" or settings.stored_logits:
         return None
     return settings.teacher or (recipe.teacher.model if recipe.teacher.backend == "local" else None)
 

@@ -253,7 +253,9 @@ def context_of(folder: Path) -> int | None:
     Raises:
         UserError: the folder is damaged.
     """
-    found = _config_of(base_of(folder) if (folder / ADAPTER_FILE).exists() else folder).get("max_position_embeddings")
+    if (folder / ADAPTER_FILE).exists():
+        return context_of(base_of(folder))
+    found = _config_of(folder).get("max_position_embeddings")
     return found if isinstance(found, int) else None
 
 

@@ -163,5 +163,7 @@ def _remarks(datasets: Sequence[Dataset], shared: int) -> list[str]:
     if len(problems) > len(remarks):
         remarks.append(f"{len(problems) - len(remarks)} more rows left out")
     if shared:
-        remarks.append(f"{shared} training questions also stand in the evaluation and were left out of training")
+        remarks.append(
+            f"{shared} training questions also stand in the evaluation and are left out of these training questions"
+        )
     return remarks

@@ -19,7 +19,7 @@ import fcntl
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -182,24 +182,40 @@ def open_run(
     checkpoint: CheckpointRef | None = None,
     judged: tuple[str, ...] = (),
     study: StudyRef | None = None,
+    undecided: Collection[str] = (),
 ) -> Iterator[RunDir]:
     """Create the run at `path`, or take it up again where it stopped, and hold it while the block runs.
 
     The block's end marks the run finished; an exception marks it failed with one line of why (an interrupt leaves it to
     be resumed) and is raised on. A run that is already finished is opened unchanged.
 
+    A run goes on with other values of `undecided`, dotted keys of the config that decide nothing of its result; and
+    with other settings of any kind while it holds nothing that was made with the first ones.
+
     Raises:
         RunHeldError: another process holds the run.
         UserError: it was started with another config.
     """
+    told: dict[str, Any] = {
+        "dataset": dataset,
+        "model": model,
+        "method": method,
+        "framework": framework,
+        "seed": seed,
+        "config": config,
+        "digest": digest_of(config),
+        "command": command,
+        "checkpoint": checkpoint,
+        "judged": judged,
+        "study": study,
+    }
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{path} cannot be a run directory: {error.strerror}") from error
     with hold_run(path) as run:
-        digest = digest_of(config)
         if (path / "run.json").exists():
-            _check_same(run, digest, config, seed)
+            _take_up(run, kind, told, undecided)
             run.repair()
         else:
             versions, hardware, revision = describe_environment()
@@ -207,21 +223,11 @@ def open_run(
                 uid=uuid.uuid4().hex,
                 name=path.name,
                 kind=kind,
-                dataset=dataset,
-                model=model,
-                method=method,
-                framework=framework,
-                seed=seed,
-                config=config,
-                digest=digest,
                 versions=versions,
                 hardware=hardware,
                 revision=revision,
-                command=command,
                 started=_now(),
-                checkpoint=checkpoint,
-                judged=judged,
-                study=study,
+                **told,
             )
             _write_atomically(path / "run.json", info.model_dump_json(indent=1))
         yield from _hold(run)
@@ -298,17 +304,35 @@ def _why(error: BaseException) -> str:
     return next(iter(told.splitlines()), "")
 
 
-def _check_same(run: RunDir, digest: str, config: dict[str, Any], seed: int) -> None:
+def _take_up(run: RunDir, kind: RunKind, told: dict[str, Any], undecided: Collection[str]) -> None:
+    """Check that a run may go on as it is told now, and record what it is told where it is not finished."""
     info = run.info
-    if info.digest == digest and info.seed == seed:
+    if (info.digest, info.seed) == (told["digest"], told["seed"]):
         return
-    known = {key: value for key, value in config.items() if key in info.config or key not in _LATER_KEYS}
-    changed = ", ".join(key for key, *_ in differences({"seed": info.seed, **info.config}, {"seed": seed, **known}))
-    if not changed:
-        return
-    raise UserError(
-        f"{run.path} was started with other settings (changed: {changed}); "
-        "repeat its settings to resume it, or give the new run another name"
+    known = {key: value for key, value in told["config"].items() if key in info.config or key not in _LATER_KEYS}
+    before, now = {"seed": info.seed, **info.config}, {"seed": told["seed"], **known}
+    changed = [key for key, *_ in differences(before, now) if key not in undecided]
+    if changed and (info.kind is not kind or "questions" in changed or not _is_bare(run)):
+        raise UserError(
+            f"{run.path} was started with other settings (changed: {', '.join(changed)}); "
+            "repeat its settings to resume it, or give the new run another name"
+        )
+    if info.status is not RunStatus.FINISHED:
+        run.update(**told)
+
+
+def _is_bare(run: RunDir) -> bool:
+    """Whether a run that did not finish came no further than its questions."""
+    made = (
+        "chains.jsonl",
+        "rejected.jsonl",
+        "scores.jsonl",
+        "judgements.jsonl",
+        "train.jsonl",
+        "checkpoints/checkpoint-*",
+    )
+    return run.info.status is not RunStatus.FINISHED and not any(
+        found for name in made for found in run.path.glob(name)
     )
 
 

@@ -193,11 +193,43 @@ def train_student(
         training, held_out = (
             attach(stored, chains, digest, temperature, settings.teacher) for chains in (training, held_out)
         )
-    hush_transformers()
-    folder = run.path / "checkpoints"
     chosen = pick_device(device)
     _require_first_gpu(chosen)
-    arguments = _arguments(folder, settings, seed, chosen, len(training), measure=bool(held_out))
+    steps = _already_trained(run) or _train(
+        models, training, held_out, settings, seed=seed, run=run, device=chosen, on_progress=on_progress, stop=stop
+    )
+    folder = run.path / "checkpoints"
+    for checkpoint in folder.glob("checkpoint-*"):
+        drop_resume_state(checkpoint)
+    facts = {**steps, **_speed(run), "disk_bytes": float(disk_bytes(folder))}
+    peak = peak_memory_bytes(chosen)
+    return facts if peak is None else {**facts, "peak_memory_bytes": float(peak)}
+
+
+def _already_trained(run: RunDir) -> dict[str, float]:
+    """Steps in all and the best one of a training that came to its end and was stopped thereafter; else nothing."""
+    facts = run.info.facts
+    if "steps" not in facts or not (run.path / "checkpoints" / f"checkpoint-{facts['best_step']:.0f}").is_dir():
+        return {}
+    return {name: facts[name] for name in ("best_step", "steps")}
+
+
+def _train(
+    models: Models,
+    training: Sequence[ChainRows],
+    held_out: Sequence[ChainRows],
+    settings: TrainSection,
+    *,
+    seed: int,
+    run: RunDir,
+    device: torch.device,
+    on_progress: OnProgress,
+    stop: Callable[[], bool],
+) -> dict[str, float]:
+    """Train from the last whole checkpoint to the end; steps in all and the best one."""
+    hush_transformers()
+    folder = run.path / "checkpoints"
+    arguments = _arguments(folder, settings, seed, device, len(training), measure=bool(held_out))
     student = load_student(models.base, settings, models.base_name, seed)
     objective = _objective(student, models, settings, seed, arguments.device)
     weighting = _weighting(settings, arguments.device)
@@ -235,16 +267,14 @@ def train_student(
     )
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     trainer.accelerator.wait_for_everyone()
-    for checkpoint in folder.glob("checkpoint-*"):
-        drop_resume_state(checkpoint)
-    facts = {
+    steps = {
         "best_step": float(trainer.state.best_global_step or trainer.state.global_step),
         "steps": float(trainer.state.global_step),
-        **_speed(run),
-        "disk_bytes": float(disk_bytes(folder)),
     }
-    peak = peak_memory_bytes(chosen)
-    return facts if peak is None else {**facts, "peak_memory_bytes": float(peak)}
+    # Trainer has deleted all but the newest and the best checkpoint by now, and what resuming needs goes next: a kill
+    # from here on leaves nothing to go on from, and nothing that were left to do.
+    run.update(facts={**run.info.facts, **steps})
+    return steps
 
 
 def _objective(student: Any, models: Models, settings: TrainSection, seed: int, device: torch.device) -> Objective:

@@ -8,8 +8,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
-from app.taught import taught_otherwise
-from steper_core.config import load_recipe
 from steper_core.run_records import RunKind
 from steper_core.rundir import RunDir, open_run
 
@@ -65,22 +63,3 @@ def test_what_is_no_source_of_chains(folder: Path) -> None:
         pass
     evaluation = steper("collect", "--name", "x", "--from-run", "eval")
     assert evaluation.exit_code == 2 and "no collect run" in evaluation.stderr
-
-
-def test_a_student_that_was_taught_otherwise_is_told(folder: Path) -> None:
-    assert steper("collect", "--name", "gold", settings=("retrieval.top_k=4",)).exit_code == 0
-    taught = {"teacher_run": RunDir(folder / "gold").info.uid}
-    with open_run(folder / "student", kind=RunKind.TRAIN, config=taught, dataset="worlds", model="m") as student:
-        pass
-
-    def told(*overrides: str) -> str | None:
-        return taught_otherwise(student, folder, load_recipe("demo", overrides))
-
-    assert told("retrieval.top_k=4", "worlds.seed=9") is None
-    said = told("retrieval.top_k=2", "reasoning.framework=rag") or ""
-    assert "chains with retrieval.top_k=4, reasoning.framework=ircot and is asked with retrieval.top_k=2" in said
-    with open_run(
-        folder / "stray", kind=RunKind.TRAIN, config={"teacher_run": "gone"}, dataset="d", model="m"
-    ) as stray:
-        pass
-    assert taught_otherwise(stray, folder, load_recipe("demo")) is None

@@ -47,7 +47,8 @@ def test_a_student_trained_on_all_stored_tokens_is_that_of_the_teacher_at_hand(c
     stored = steper("soft-targets", *everything, settings=collected)
     assert stored.exit_code == 0, stored.output
     assert "soft: 7 chains stored" in stored.output
-    again = steper("soft-targets", *everything, settings=collected)
+    # Settings of one file for both commands name the storage here too.
+    again = steper("soft-targets", *everything, settings=(*collected, "train.logits.stored=soft"))
     assert "soft: 0 chains stored" in again.output
     there = steper("train", "--name", "there", "--teacher-run", "gold", settings=collected)
     assert there.exit_code == 0, there.output

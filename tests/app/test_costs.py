@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from app.costs import costs_of, energy_recorded
 from steper_core.config import FrameworkName, ModelSection, ReasoningSection
 from steper_core.energy import Energy, EnergyMeter
+from steper_core.errors import UserError
 from steper_core.records import Chain, Retrieved, Step, StopReason, ability_of
 from steper_core.run_records import RunInfo, RunKind
 from steper_core.rundir import RunDir, open_run
@@ -115,6 +117,20 @@ def test_energy_of_all_sessions_adds_up_and_that_of_a_question_is_of_the_one_tha
     resumed = session(tmp_path / "r", 4)
     assert resumed.facts == {"joules": 30.0, "joules_per_question": 3.75, "energy_estimated": 1.0}
     assert resumed.hardware["energy_source"] == "a fake"
+
+
+class FullDisk(RunDir):
+    def update(self, **changes: object) -> RunInfo:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_where_energy_cannot_be_written_the_first_error_is_the_one_to_tell(tmp_path: Path) -> None:
+    session(tmp_path / "r", 0)
+    full = FullDisk(tmp_path / "r")
+    with pytest.raises(UserError, match="make room"), energy_recorded(full, 0, fifteen_joules):
+        raise UserError("make room")
+    with pytest.raises(OSError, match="No space"), energy_recorded(full, 0, fifteen_joules):
+        pass
 
 
 def test_a_block_that_answers_no_questions_has_no_energy_of_one(tmp_path: Path) -> None:

@@ -216,6 +216,17 @@ def test_a_damaged_model_folder_is_named(tiny_model: Path, tmp_path: Path, name:
         assert str(caught.value).startswith(f"{folder} cannot be loaded: it is damaged")
 
 
+def test_adapters_on_adapters_read_as_much_as_the_base_below(tiny_model: Path, tmp_path: Path) -> None:
+    below = tiny_model
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(below)}))
+        for file in ("adapter_model.safetensors", "tokenizer.json"):
+            (tmp_path / name / file).touch()
+        below = tmp_path / name
+    assert context_of(below) == context_of(tiny_model) is not None
+
+
 @pytest.mark.parametrize("text", ["{", "{}", "[]"])
 def test_adapters_that_do_not_name_their_base_are_damaged(tmp_path: Path, text: str) -> None:
     (tmp_path / "adapter_config.json").write_text(text)

@@ -108,7 +108,9 @@ def test_questions_that_also_stand_in_the_evaluation_are_left_out_and_reported(t
     array(path / "hotpot_train_v1.1.json", *map(hotpotqa_row, TRAIN), hotpotqa_row("d0"), same_text)
     found = load(paths=[str(path)])
     assert sorted(ids(found.training)) == TRAIN
-    assert found.remarks == ("2 training questions also stand in the evaluation and were left out of training",)
+    assert found.remarks == (
+        "2 training questions also stand in the evaluation and do not count as training questions",
+    )
 
 
 def test_rows_at_fault_are_reported_at_most_ten_by_name(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
+from steper_core.config import FeatureSection, LogitSection
 from steper_core.losses import cross_entropy, target_logits, task_losses
+from steper_core.objectives import CrossEntropy, Features, Objective, SoftTargets
 from steper_core.packing import Row, TokenExample, collate, pack, split_rows
 from steper_core.path_attention import TokenPath, load_with_paths, paths_of
 from steper_core.records import ABILITIES
@@ -193,6 +195,67 @@ def test_losses_and_gradients_equal_those_of_examples_alone(
     assert torch.allclose(found, expected, rtol=1e-5)
     for name, gradient in gradients.items():
         assert torch.allclose(own[name], gradient, rtol=1e-4, atol=1e-6), name
+
+
+def tasks_of(chain: list[TokenExample]) -> list[TokenExample]:
+    """Rationale and answer asked for by two ends of one prompt, as `multitask-kd` does."""
+    last = chain[-1]
+    return [
+        TokenExample([*last.prompt, 250], last.target[:-3], 0),
+        TokenExample([*last.prompt, 251], last.target[-3:], 1),
+    ]
+
+
+EXAMPLES = {
+    "steper": CHAINS,
+    "multitask-kd": [tasks_of(chain) for chain in CHAINS],
+    "answer-kd": [[TokenExample(chain[-1].prompt, chain[-1].target[-3:], 0)] for chain in CHAINS],
+}
+
+
+def objective_named(name: str, base: Path) -> Objective:
+    if name == "cross-entropy":
+        return CrossEntropy()
+    torch.manual_seed(5)
+    teacher = load_with_paths(base).eval()
+    with torch.no_grad():
+        for weight in teacher.parameters():
+            weight += 0.05 * torch.randn_like(weight)
+    if name in ("cosine", "squared"):
+        chosen = FeatureSection.model_validate({"distance": name, "layers": [[1, 0], [-1, -1]]})
+        return Features(chosen, teacher.config, teacher, 7)
+    return SoftTargets(LogitSection.model_validate({"divergence": name}), 257, teacher)
+
+
+OBJECTIVES = ("cross-entropy", "forward-kl", "reverse-kl", "jensen-shannon", "cosine", "squared")
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [*(("steper", name) for name in OBJECTIVES), ("multitask-kd", "forward-kl"), ("answer-kd", "cosine")],
+)
+def test_every_objective_has_the_gradients_of_one_row_an_example(tiny_model: Path, method: str, name: str) -> None:
+    def result(layout: list[list[TokenExample]]) -> tuple[torch.Tensor, dict[str, torch.Tensor | None]]:
+        model, objective = load_with_paths(tiny_model), objective_named(name, tiny_model)
+        weighting = LearnedWeighting(ABILITIES)
+        losses = torch.zeros(3)
+        for part in split_rows([pack(row) for row in layout], 150):
+            forward = collate(part, CPU)
+            losses = losses + task_losses(objective.losses(model, forward), forward, 3, len(CHAINS))
+        weighting.combine(losses, losses.detach() > 0, 1.0).backward()
+        own = dict(enumerate([*weighting.parameters(), *objective.parameters()]))
+        named = {**dict(model.named_parameters()), **{str(key): weight for key, weight in own.items()}}
+        return losses.detach(), {key: weight.grad for key, weight in named.items()}
+
+    chains = EXAMPLES[method]
+    expected, gradients = result([[example] for chain in chains for example in chain])
+    found, own = result(chains)
+    assert torch.allclose(found, expected, rtol=1e-4) and expected.any()
+    # Beside the model's: sigma's, and with features those of two projections.
+    assert len(own) == 21 + 1 + 2 * (name in ("cosine", "squared"))
+    for key, gradient in gradients.items():
+        assert gradient is not None and own[key] is not None, key
+        assert torch.allclose(own[key], gradient, rtol=1e-3, atol=1e-6), key
 
 
 @settings(deadline=None, max_examples=15)

@@ -129,13 +129,54 @@ def test_each_passage_is_written_once_also_after_reopening(tmp_path: Path) -> No
 
 
 def test_a_changed_config_is_refused_and_the_changed_keys_are_named(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), opened(tmp_path / "r"):
+    with pytest.raises(RuntimeError), opened(tmp_path / "r") as run:
+        run.append_chains([chain()])
         raise RuntimeError
     changed = {"data": {"paths": ["a.json"], "seed": 2}, "top_k": 4, "window": 8}
     with pytest.raises(UserError, match=r"changed: data\.seed, window\)") as caught, opened(tmp_path / "r", changed):
         pytest.fail("opened with another config")
     assert "give the new run another name" in str(caught.value)
     assert RunDir(tmp_path / "r").info.config == CONFIG
+
+
+def test_a_run_that_made_nothing_takes_the_settings_that_put_it_right(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), opened(tmp_path / "r") as run:
+        raise RuntimeError
+    first = run.info
+    right = {"kind": first.kind, "dataset": first.dataset, "model": "another"}
+    with open_run(tmp_path / "r", **right, config=CONFIG | {"window": 8}, seed=3) as run:
+        assert (run.info.uid, run.info.seed, run.info.model) == (first.uid, 3, "another")
+        assert run.info.config["window"] == 8
+    # Once it is finished it stays as it is.
+    with pytest.raises(UserError, match="changed: seed, window"), opened(tmp_path / "r"):
+        pytest.fail("opened with other settings")
+
+
+@pytest.mark.parametrize("changed", [{"config": {"questions": "2"}}, {"kind": RunKind.JUDGE, "config": {"other": 1}}])
+def test_a_run_that_made_nothing_asks_its_own_questions_and_stays_of_its_kind(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    given = {"kind": RunKind.COLLECT, "config": {"questions": "1"}, "dataset": "d", "model": "m"}
+    with pytest.raises(RuntimeError), open_run(tmp_path / "r", **given):
+        raise RuntimeError
+    with pytest.raises(UserError, match="changed"), open_run(tmp_path / "r", **(given | changed)):
+        pytest.fail("opened with other settings")
+
+
+def test_settings_that_decide_nothing_may_change_and_are_recorded_until_the_run_is_finished(tmp_path: Path) -> None:
+    def told(size: int, uses: int = 2) -> dict[str, Any]:
+        config = {"train": {"size": size, "uses": uses}}
+        return {"kind": RunKind.TRAIN, "config": config, "dataset": "d", "model": "m", "undecided": {"train.size"}}
+
+    with pytest.raises(RuntimeError), open_run(tmp_path / "r", **told(1)) as run:
+        run.append_chains([chain()])
+        raise RuntimeError
+    with pytest.raises(UserError, match=r"changed: train\.uses\)"), open_run(tmp_path / "r", **told(2, uses=3)):
+        pytest.fail("opened with other settings")
+    with open_run(tmp_path / "r", **told(2)) as run:
+        assert run.info.config["train"]["size"] == 2
+    with open_run(tmp_path / "r", **told(4)) as run:
+        assert run.info.config["train"]["size"] == 2
 
 
 def test_another_seed_is_another_run(tmp_path: Path) -> None:
