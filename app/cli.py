@@ -178,6 +178,10 @@ def evaluate(
     from steper_core.config import ModelSection
 
     place = open_place(recipe, overrides, data, runs)
+    if gold and student:
+        raise UserError("--gold evaluates the gold teacher, and --student a student: give one of them")
+    if checkpoint != "best" and not student:
+        raise UserError("--checkpoint is one of a training run: name it with --student")
     own = place.recipe.student
     results = {}
     with unfinished_stored(runs):
@@ -279,11 +283,15 @@ def describe(sources: tuple[str, ...]) -> None:
 @data.command("generate")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--set", "-s", "overrides", multiple=True, metavar="KEY=VALUE", help="For example worlds.passages=2000.")
-def generate_world(out: Path, overrides: tuple[str, ...]) -> None:
+@click.option("--force", is_flag=True, help="Write over files of these names.")
+def generate_world(out: Path, overrides: tuple[str, ...], force: bool) -> None:
     """Write a generated world: corpus.jsonl, train.jsonl, held_out.jsonl, test.jsonl. Same settings, same bytes."""
     from steper_core.config import load_recipe
-    from steper_core.worlds import generate, write
+    from steper_core.worlds import FILES, generate, write
 
+    there = [name for name in FILES if (out / name).exists()]
+    if there and not force:
+        raise UserError(f"{out} holds {', '.join(there)} already: give another folder, or --force to write over it")
     world = generate(load_recipe("demo", overrides).worlds)
     write(world, out)
     asked = len(world.train) + len(world.held_out) + len(world.test)

@@ -10,7 +10,7 @@ from typing import Any
 from app.console import Console
 from app.options import run_path
 from app.step_filter import StepFilter, with_labels
-from app.workplace import Workplace, append_passages, run_config, write_questions
+from app.workplace import OF_FILES, Workplace, append_passages, run_config, write_questions
 from evaluators.answers import score_answer
 from evaluators.steps import score_steps
 from steper_core.chain_import import read_chains
@@ -56,6 +56,7 @@ def collect(
         seed=recipe.seed,
         command=place.command,
         study=place.study,
+        undecided=OF_FILES,
     ) as run:
         if run.info.status is not RunStatus.FINISHED:
             write_questions(run, questions, place.retriever.passages)

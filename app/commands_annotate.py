@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from app.console import Console
+from app.files import write_whole
 from app.options import find_run, runs_option
 from app.plain import one_line
 from app.settings import database_url
@@ -216,7 +217,7 @@ def export(name: str, out: Path, steps: bool, runs: Path) -> None:
     console = Console()
     labels = labels_of(engine, found_project(engine, name))
     if not steps:
-        _write(out, write_labels(labels, out.suffix.lower()))
+        write_whole(out, write_labels(labels, out.suffix.lower()))
         changes = sum(len(share.changes) for share in labels.shares)
         people = len({share.annotator for share in labels.shares})
         console.say(f"{out}: {changes:,} changes on {len(labels.shares):,} shares of {_people(people)}")
@@ -224,7 +225,7 @@ def export(name: str, out: Path, steps: bool, runs: Path) -> None:
     data = step_data(labels)
     if not data.labels:
         raise UserError(f"no step of {name!r} has a label that was submitted and agreed on")
-    _write(out, data.lines().encode())
+    write_whole(out, data.lines().encode())
     kept = sum(label.kept for label in data.labels)
     console.say(f"{out}: {kept:,} steps kept, {len(data.labels) - kept:,} rejected")
     if data.undecided:
@@ -288,13 +289,6 @@ def _set_closed(name: str, runs: Path, *, closed: bool) -> None:
     engine = _open(runs)
     close_project(engine, found_project(engine, name).id, closed)
     Console().say(f"{name}: {'closed' if closed else 'open'}")
-
-
-def _write(out: Path, data: bytes) -> None:
-    try:
-        out.write_bytes(data)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror})") from error
 
 
 def _counted(project: ProjectRow) -> str:

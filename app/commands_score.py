@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.console import Console
+from app.files import write_whole
 from app.options import find_run, runs_option
 from evaluators.export import FORMATS, UNSCORED, export_answers
 from steper_core.errors import UserError
@@ -91,7 +92,7 @@ def export(run: str, file_format: str, out: Path | None, gold: Path | None, runs
     if out is None:
         click.echo(text, nl=False)
     else:
-        _write(out, text)
+        write_whole(out, text)
     _warn(f"unscored, since chains hold none and they are written empty: {UNSCORED[file_format]}")
     without_answer = sum(identity not in said for identity in questions)
     if without_answer:
@@ -120,13 +121,6 @@ def _questions_of(run: RunDir, gold: Path | None) -> list[str]:
     gold_file = read_golds(gold)
     _warn_of_rows(gold_file.problems, "left out")
     return [each.id for each in gold_file.golds]
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _print_table(result: FileScore, *, at_fault: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from app.console import Console
+from app.files import write_whole
 from app.options import command_line, data_overrides, runs_option, store, unfinished_stored
 from app.settings import database_url
 from steper_core.errors import UserError
@@ -69,12 +70,17 @@ def study(
             pass
     engine = open_database(database_url(runs))
     stored = list_runs(engine)
-    rows = studies_of(stored)[plan.name]
+    rows = studies_of(stored).get(plan.name)
+    if not rows:
+        raise UserError(
+            f"the evaluations of {plan.name} were made outside of it, by the names that its own would have, so there is "
+            "no table of them; give the study another name"
+        )
     ids = tuple(row.id for row in rows)
     result = study_result(rows, run_arrays(engine, ids), score_arrays(engine, ids), {run.uid: run for run in stored})
     console.table(f"{headline(result.study)}: percent, 95 % intervals over seeds and questions", *table_cells(result))
     for note in result.notes:
         console.say(note)
     if out is not None:
-        out.write_text(markdown(result), "utf-8")
+        write_whole(out, markdown(result))
         console.say(f"{out}: written")

@@ -6,9 +6,10 @@ from app.costs import costs_of, energy_recorded
 from app.options import run_path
 from app.scoring import score_run
 from app.taught import also_learned
-from app.workplace import Workplace, append_passages, run_config, write_questions
+from app.workplace import OF_FILES, Workplace, append_passages, run_config, write_questions
 from steper_core.checkpoints import best_checkpoint, checkpoint_at, training_step_of
 from steper_core.config import ModelSection, ReasoningSection
+from steper_core.digests import digest_of
 from steper_core.errors import UserError
 from steper_core.reasoning import windows_left
 from steper_core.run_records import CheckpointRef, RunKind, RunStatus
@@ -41,7 +42,10 @@ def evaluate(
             f"{checkpoint.run_name} may have learned from {learned:,} of these {len(questions):,} questions: what is "
             "right there it may know by heart"
         )
+    # Worked examples in a prompt come from the training questions.
+    shown = material.training if model.backend != "gold" and model.demonstrations else ()
     config = run_config(recipe, material, questions) | {
+        **({"shown": digest_of({"questions": [question.id for question in shown]})} if shown else {}),
         "model": model.model_dump(mode="json"),
         "reasoning": reasoning.model_dump(mode="json"),
         "checkpoint": checkpoint.model_dump(mode="json") if checkpoint else None,
@@ -59,7 +63,7 @@ def evaluate(
         study=place.study,
         checkpoint=checkpoint,
         # The folder of a checkpoint may be called by another name or have moved; the checkpoint is known by its run.
-        undecided=("model.model",) if checkpoint else (),
+        undecided=(*OF_FILES, *(("model.model",) if checkpoint else ())),
     ) as run:
         if run.info.status is not RunStatus.FINISHED:
             write_questions(run, questions, place.retriever.passages)
@@ -82,7 +86,7 @@ def evaluate(
             facts = run.info.facts
             run.update(
                 facts={**facts, **costs_of(list(run.chains()), model, reasoning, facts)},
-                counts={"also_learned": learned} if learned else {},
+                counts={**run.info.counts, **({"also_learned": learned} if learned else {})},
             )
     return run
 

@@ -26,6 +26,8 @@ from steper_core.run_records import Figure, RunKind, RunStatus
 from steper_core.rundir import RunDir, add_scores, hold_run, open_run
 
 CACHE_FOLDER = ".judge-cache"
+_PATIENCE = 300.0
+"""Seconds."""
 
 _REASONS_SHOWN = 5
 _LONGEST_NAME = 200
@@ -246,8 +248,9 @@ def _finish(run: RunDir, order: Order, work: _Work) -> list[Score]:
     scores = scores_of(order.rubric, work.judged, judgements, order.evaluator)
     fresh = [score for score in scores if work.present.get(_subject(score)) != score]
     if fresh:
-        add_scores(order.run.path, fresh)
-        with hold_run(order.run.path) as held:
+        # Another judge may be bringing its scores in: all votes are paid for, so it is waited for.
+        add_scores(order.run.path, fresh, _PATIENCE)
+        with hold_run(order.run.path, _PATIENCE) as held:
             refresh_figures(held)
     figures = figures_of(scores, [each.question.id for each in work.judged])
     prompt, output, seconds = _spent(judgements)

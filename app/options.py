@@ -50,7 +50,9 @@ runs_option = click.option(
     "--runs", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), help="Folder of the runs."
 )
 
-port_option = click.option("--port", default=8501, show_default=True, help="Port of the dashboard.")
+port_option = click.option(
+    "--port", type=click.IntRange(1, 65535), default=8501, show_default=True, help="Port of the dashboard."
+)
 
 
 def recipe_options(command: Command) -> Command:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from app.files import write_whole
 from steper_core.errors import UserError
 
 MARK = "<!-- StepER report -->"
@@ -35,25 +34,14 @@ def write_report(page: str, file: Path, *, force: bool = False) -> None:
         UserError: something else than a report lies there (unless `force`), or it cannot be written.
     """
     try:
-        if file.exists() and not force and not _is_report(file):
-            raise UserError(f"{file} is no report of StepER; give another name, or --force to write over it")
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=file.parent, prefix=".report-", delete=False
-        ) as part:
-            part.write(page)
-        Path(part.name).chmod(0o666 & ~_umask())
-        Path(part.name).replace(file)
+        other = file.exists() and not force and not _is_report(file)
     except OSError as error:
         raise UserError(f"{file}: cannot be written ({error.strerror or error})") from error
+    if other:
+        raise UserError(f"{file} is no report of StepER; give another name, or --force to write over it")
+    write_whole(file, page)
 
 
 def _is_report(file: Path) -> bool:
     with file.open("rb") as opened:
         return MARK.encode() in opened.read(200)
-
-
-def _umask() -> int:
-    # The only way to learn it is to set it.
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

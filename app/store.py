@@ -27,7 +27,7 @@ from db.queries import (
 )
 from db.queries_annotations import chain_labels, labels_revision, project_rubrics
 from db.queries_texts import Database
-from db.session import open_database
+from db.session import file_identity, open_database
 
 if TYPE_CHECKING:
     from app.agreeing import Findings
@@ -45,8 +45,14 @@ class _Database:
         self.engine = open_database(url)
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
 def _open(url: str) -> _Database:
+    return _opened(url, file_identity(url))
+
+
+@st.cache_resource(show_spinner=False, max_entries=8)
+def _opened(url: str, _identity_: tuple[int, int] | None) -> _Database:
+    # The file of this name is another one than before: what was read from that one holds no longer.
+    st.cache_data.clear()
     return _Database(url)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from app.training import not_learned
 from steper_core.config import Recipe
 from steper_core.datasets import without_overlap
+from steper_core.errors import UserError
 from steper_core.material import Material
 from steper_core.rundir import RunDir
 
@@ -56,5 +58,10 @@ def also_learned(student_uid: str, runs: Path, material: Material) -> int:
 
 
 def _run_of(runs: Path, uid: object) -> RunDir | None:
-    found = (RunDir(file.parent) for file in runs.glob("*/run.json"))
-    return next((run for run in found if run.info.uid == uid), None)
+    for file in runs.glob("*/run.json"):
+        run = RunDir(file.parent)
+        # A damaged run is none of this one's business.
+        with suppress(UserError):
+            if run.info.uid == uid:
+                return run
+    return None

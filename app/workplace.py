@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from app.console import Console
-from steper_core.config import Recipe
+from steper_core.config import DataSection, Recipe
 from steper_core.digests import digest_of
+from steper_core.errors import UserError
 from steper_core.material import Material
 from steper_core.records import Chain, Passage, Question
 from steper_core.retrieval import IndexSettings, Retriever, corpus_digest, open_retriever
 from steper_core.run_records import StudyRef
 from steper_core.rundir import RunDir
+
+OF_FILES = tuple(f"data.{key}" for key in DataSection.model_fields)
+"""Where questions and passages come from: what of them a run has is known by digests, however files are called."""
 
 
 @dataclass(frozen=True)
@@ -61,4 +65,8 @@ def write_questions(run: RunDir, questions: Sequence[Question], passages: Mappin
 
 def append_passages(run: RunDir, chains: Iterable[Chain], passages: Mapping[str, Passage]) -> None:
     """Write those of the passages that the chains name; each stands in a run once."""
-    run.append_passages(passages[key] for chain in chains for key in chain.passage_ids)
+    named = dict.fromkeys(key for chain in chains for key in chain.passage_ids)
+    missing = next((key for key in named if key not in passages), None)
+    if missing is not None:
+        raise UserError(f"a chain names the passage {missing!r}, which is not with the chains it came with")
+    run.append_passages(passages[key] for key in named)

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from db.migrate import is_current, migrate
 from steper_core.errors import UserError
@@ -61,12 +62,14 @@ def open_database(url: str | None = None) -> Engine:
         ) from error
     except (DBAPIError, OSError) as error:
         raise UserError(f"{name}: {_reason(error, target)}") from error
+    except (CommandError, ValueError, TypeError) as error:
+        raise UserError(f"{name}: cannot be opened ({str(error).splitlines()[0][:200]})") from error
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection that sees one state of the database and hinders no writer."""
-    with engine.connect().execution_options(**{_READING: True}) as connection:
+    with _told(engine), engine.connect().execution_options(**{_READING: True}) as connection:
         yield connection
 
 
@@ -76,8 +79,19 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
     Other writers wait meanwhile, so no file is read and no model asked inside.
     """
-    with engine.begin() as connection:
+    with _told(engine), engine.begin() as connection:
         yield connection
+
+
+@contextmanager
+def _told(engine: Engine) -> Iterator[None]:
+    """Failures of the database itself, such as a full disk, a lock or damage, as mistakes to put right."""
+    try:
+        yield
+    except (DataError, IntegrityError):
+        raise  # of what was to be written
+    except DBAPIError as error:
+        raise UserError(f"{describe(engine.url)}: {_reason(error, engine.url)}") from error
 
 
 def describe(url: URL) -> str:
@@ -111,6 +125,20 @@ def _make_folder(url: URL) -> None:
 
 def _is_file(url: URL) -> bool:
     return url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+
+
+def file_identity(url: str) -> tuple[int, int] | None:
+    """What tells the file of an SQLite database from another one that has taken its name; None where there is none.
+
+    Raises:
+        UserError: the URL cannot be read or names another kind of database.
+    """
+    target = _parse(url)
+    try:
+        found = Path(str(target.database)).stat() if _is_file(target) else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
 
 
 def database_file(engine: Engine) -> Path | None:

@@ -18,9 +18,16 @@ from openai.types.chat import ChatCompletion
 
 from evaluators.judge_cache import Answer
 from steper_core.errors import UserError
-from steper_core.lm_server import connect, option_named, public_url, reason_of, taken_options, without_key
+from steper_core.lm_server import (
+    connect,
+    option_named,
+    public_url,
+    reason_of,
+    taken_options,
+    token_count,
+    without_key,
+)
 
-_MOST_TOKENS = 2**40
 _RETRIES = 6
 _TIMEOUT_SECONDS = 300.0
 
@@ -242,17 +249,12 @@ def _answer_of(found: ChatCompletion, seconds: float) -> Answer:
             return Answer("", refusal="the server gave no message")
         choice, usage = found.choices[0], found.usage
         text, refusal = choice.message.content, choice.message.refusal
-        tokens = (_count(usage.prompt_tokens), _count(usage.completion_tokens)) if usage else (0, 0)
+        tokens = (token_count(usage.prompt_tokens), token_count(usage.completion_tokens)) if usage else (0, 0)
     except (AttributeError, TypeError, ValueError) as error:
         raise CallFailedError("an answer that is no chat completion") from error
     if not isinstance(text, str | None) or not isinstance(refusal, str | None):
         raise CallFailedError("an answer whose content is no text")
     return Answer(text or "", refusal, str(choice.finish_reason or ""), *tokens, round(seconds, 4))
-
-
-def _count(said: Any) -> int:
-    """A number of tokens as far as what a server says is one."""
-    return said if isinstance(said, int) and 0 <= said <= _MOST_TOKENS else 0
 
 
 def _keeps_schema(answer: ChatCompletion, traits: Traits) -> bool | None:
@@ -263,7 +265,7 @@ def _keeps_schema(answer: ChatCompletion, traits: Traits) -> bool | None:
         return None
     try:
         return bool(json.loads(found.text) == {"shape": "kept"})
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

@@ -24,6 +24,7 @@ _INSTRUCTION = (
 )
 _RETRIES = 5
 _REASON_SHOWN = 200
+_MOST_TOKENS = 2**40
 _PASSING = (408, 409, 429)
 """Statuses beside 5xx that another try may not meet."""
 _GO_ON = "finished chains are kept, repeat the command to go on"
@@ -79,7 +80,10 @@ class ServerModel:
                 f"{self._url} refused a request for model {self._model!r}: {reason}"
                 + (f"; {_GO_ON}" if passing else "; finished chains are kept")
             ) from error
-        except (AttributeError, TypeError, ValueError) as error:
+        except _NoCompletionError as error:
+            said = without_key(one_line(str(error)), self._client.api_key)[:_REASON_SHOWN]
+            raise UserError(f"{self._url} sent no completion for model {self._model!r}: {said}; {_GO_ON}") from error
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:
             raise UserError(
                 f"{self._url} did not answer like an OpenAI-compatible server; does base_url end in /v1?"
             ) from error
@@ -93,7 +97,7 @@ class ServerModel:
                 return Completion("", 0, 0, time.perf_counter() - started, problem="too_long")
             raise
         seconds = time.perf_counter() - started
-        tokens = (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
+        tokens = (token_count(usage.prompt_tokens), token_count(usage.completion_tokens)) if usage else (0, 0)
         said = None if text is None else _without_thoughts(text)
         if said is None:
             return Completion("", *tokens, seconds, problem="refused")
@@ -120,7 +124,7 @@ class ServerModel:
             messages=[{"role": "user", "content": _INSTRUCTION + prompt.text}],
             extra_body=options,
         )
-        choice = answer.choices[0] if answer.choices else None
+        choice = _first_choice(answer)
         text = choice.message.content if choice else None
         # Hidden thoughts may use up all tokens: that is no line, unlike one that a model leaves empty.
         spent = not text and choice is not None and choice.finish_reason == "length"
@@ -130,7 +134,24 @@ class ServerModel:
         self, prompt: Prompt, options: Mapping[str, Any]
     ) -> tuple[str | None, openai.types.CompletionUsage | None]:
         answer = self._client.completions.create(model=self._model, prompt=prompt.text, stop=["\n"], extra_body=options)
-        return (answer.choices[0].text if answer.choices else None), answer.usage
+        choice = _first_choice(answer)
+        return (choice.text if choice else None), answer.usage
+
+
+class _NoCompletionError(Exception):
+    """An error as an answer: some gateways send those of the server behind them as if all were well."""
+
+
+def _first_choice(answer: Any) -> Any:
+    """The first choice, None where the list is empty: the server refuses to say anything."""
+    if not isinstance(answer.choices, list):
+        raise _NoCompletionError(answer.error) if getattr(answer, "error", None) else ValueError("no list of choices")
+    return answer.choices[0] if answer.choices else None
+
+
+def token_count(said: Any) -> int:
+    """A number of tokens as far as what a server says is one."""
+    return said if isinstance(said, int) and 0 <= said <= _MOST_TOKENS else 0
 
 
 def connect(base_url: str | None) -> openai.OpenAI:

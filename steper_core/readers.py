@@ -241,7 +241,10 @@ def _ids(row: Row, count: int) -> list[tuple[str, str]]:
 
 def _question(row: Row, dataset: str, *, kind: str, hops: Iterable[Hop]) -> Question:
     answer = _text(row, "answer")
-    aliases = [one_line(alias) for alias in row.get("answer_aliases") or () if isinstance(alias, str)]
+    given = row.get("answer_aliases")
+    if not isinstance(given, list | None):
+        raise RowError("field 'answer_aliases' must be a list of texts")
+    aliases = [one_line(alias) for alias in given or () if isinstance(alias, str)]
     return Question(
         id=_text(row, "_id" if "_id" in row else "id"),
         dataset=dataset,

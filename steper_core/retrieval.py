@@ -107,11 +107,10 @@ class Retriever:
         self._index.save(str(partial), show_progress=False)
         stored = {"settings": asdict(self.settings), "corpus": corpus_digest(list(self.passages.values()))}
         (partial / _SETTINGS_FILE).write_text(json.dumps(stored, indent=1), "utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
         try:
             partial.rename(folder)
         except OSError:
-            shutil.rmtree(partial)  # another process was first
+            shutil.rmtree(partial)  # another process was first, and a third may be reading its index
 
     @classmethod
     def load(cls, folder: Path, passages: Sequence[Passage], settings: IndexSettings = IndexSettings()) -> Retriever:
@@ -128,7 +127,10 @@ class Retriever:
         for part, value in expected.items():
             if stored.get(part) != value:
                 raise UserError(f"{folder} was built with another {part}; delete it to have it built again")
-        index = bm25s.BM25.load(str(folder), load_corpus=False, backend="numba")
+        try:
+            index = bm25s.BM25.load(str(folder), load_corpus=False, backend="numba")
+        except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+            raise UserError(f"{folder} holds a damaged index; delete it to have it built again") from error
         return cls(passages, settings, index)
 
     def _rank(self, queries: Sequence[str], wanted: Sequence[int]) -> list[list[tuple[int, float]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,10 @@ class RunStatus(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+Number = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""How many there are of something."""
+
+
 class Figure(Record):
     """A mean over questions with its 95 % interval, the number of scored questions and of unscored ones.
 
@@ -38,8 +42,8 @@ class Figure(Record):
     mean: float | None
     low: float | None
     high: float | None
-    n: int
-    unscored: int = 0
+    n: Number
+    unscored: Number = 0
     evaluator: str = ""
     version: str = ""
 
@@ -96,7 +100,7 @@ class RunInfo(Record):
     judged: tuple[str, ...] = ()
     study: StudyRef | None = None
     figures: dict[str, Figure] = Field(default_factory=dict)
-    counts: dict[str, int] = Field(default_factory=dict)
+    counts: dict[str, Number] = Field(default_factory=dict)
     facts: dict[str, float] = Field(default_factory=dict)
 
 

@@ -34,7 +34,7 @@ from steper_core.records import Chain, Judgement, Passage, Question, Score
 from steper_core.run_records import CheckpointRef, Rejection, RunInfo, RunKind, RunStatus, StudyRef, TrainPoint
 from steper_core.score_lines import ChainScores, gather
 
-_LATER_KEYS = frozenset({"questions", "chains_digest", "not_learned"})
+_LATER_KEYS = frozenset({"questions", "chains_digest", "not_learned", "shown"})
 """Parts of configs that runs of earlier versions did not record: what they lack differs in nothing."""
 
 
@@ -238,39 +238,43 @@ class RunHeldError(UserError):
 
 
 @contextmanager
-def hold_run(path: Path) -> Iterator[RunDir]:
+def hold_run(path: Path, wait: float = 0.25) -> Iterator[RunDir]:
     """Keep other processes from working on a run while the block appends to it, whatever its status.
+
+    Another process that holds the run is waited for, `wait` seconds at most.
 
     Raises:
         RunHeldError: another process holds the run.
     """
     with (path / ".lock").open("w") as lock:
-        if not _hold_lock(lock.fileno()):
+        if not _hold_lock(lock.fileno(), wait):
             raise RunHeldError(f"{path}: another process is working on this run; wait for it, or stop it")
         yield RunDir(path)
 
 
-def add_scores(path: Path, scores: Iterable[Score]) -> None:
-    """Append scores to a run that may be finished, as an evaluator does that comes later.
+def add_scores(path: Path, scores: Iterable[Score], wait: float = 0.25) -> None:
+    """Append scores to a run that may be finished, as an evaluator does that comes later, once the run is free.
 
     Raises:
-        UserError: another process holds the run.
+        RunHeldError: another process held the run for `wait` seconds.
     """
-    with hold_run(path) as run:
+    with hold_run(path, wait) as run:
         run.repair()
         run.append_scores(scores)
 
 
-def _hold_lock(descriptor: int) -> bool:
-    # Whoever looks whether the run is held takes the lock for an instant: that is no reason to give up.
-    for _ in range(5):
+def _hold_lock(descriptor: int, wait: float) -> bool:
+    # Whoever looks whether the run is held takes the lock for an instant: that is no reason to give up at once.
+    until = time.monotonic() + wait
+    while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if time.monotonic() > until:
+                return False
             time.sleep(0.05)
         else:
             return True
-    return False
 
 
 def _hold(run: RunDir) -> Iterator[RunDir]:
@@ -318,7 +322,9 @@ def _take_up(run: RunDir, kind: RunKind, told: dict[str, Any], undecided: Collec
             "repeat its settings to resume it, or give the new run another name"
         )
     if info.status is not RunStatus.FINISHED:
-        run.update(**told)
+        # What was found out with other settings, as of another server, holds no longer.
+        fresh: dict[str, Any] = {"facts": {}, "counts": {}, "figures": {}} if changed else {}
+        run.update(**told, **fresh)
 
 
 def _is_bare(run: RunDir) -> bool:

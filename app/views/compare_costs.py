@@ -152,7 +152,7 @@ def _estimates(facts: Sequence[Facts]) -> list[str]:
 
 
 def _significant(value: float) -> str:
-    return f"{value:,.3g}" if abs(value) < 1000 else number(round(value))
+    return f"{value:,.3g}" if abs(value) < 1000 else number(value, 0)
 
 
 def _magnitude(value: float) -> str:

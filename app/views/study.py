@@ -58,7 +58,7 @@ def study_figure(result: StudyResult, score: ScoreName, ink: str, line: str) -> 
     `ink` and `line` are the colours of text and of grids in the reader's theme.
     """
     known = [(each, each.means[score]) for each in result.variants if each.means[score].mean is not None]
-    scaling = bool(known) and result.study.shows == "scaling" and all(each.parameters for each, _ in known)
+    scaling = bool(known) and result.study.shows == "scaling" and all((each.parameters or 0) > 0 for each, _ in known)
     names = [inert(each.name) for each, _ in known]
     means = [100 * (mean.mean or 0.0) for _, mean in known]
     spread = {

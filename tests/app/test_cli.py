@@ -250,6 +250,36 @@ def test_a_generated_world_is_the_same_bytes_for_the_same_seed(folder: Path) -> 
     assert files == ["corpus.jsonl", "held_out.jsonl", "test.jsonl", "train.jsonl"]
     assert all((folder / "a" / name).read_bytes() == (folder / "b" / name).read_bytes() for name in files)
     assert steper("data", "describe", "a").exit_code == 0
+    line = refused(steper("data", "generate", "--out", "a"))
+    assert "corpus.jsonl" in line and "--force" in line
+    assert steper("data", "generate", "--out", "a", "--force", settings=("worlds.passages=100",)).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--gold", "--student", "x"), "give one of them"),
+        (("--checkpoint", "77"), "name it with --student"),
+    ],
+)
+def test_options_of_an_evaluation_that_say_nothing_together(options: tuple[str, ...], said: str) -> None:
+    assert said in refused(steper("evaluate", "--name", "x", *options, settings=SMALL_ASKED))
+
+
+def test_an_evaluation_counts_how_its_chains_ended(folder: Path) -> None:
+    assert steper("evaluate", "--name", "gold", "--gold", settings=SMALL_ASKED).exit_code == 0
+    assert RunDir(folder / "runs" / "gold").info.counts == {"stopped: answered": 4}
+
+
+def test_a_run_goes_on_whatever_its_files_are_called_as_long_as_they_hold_the_same(folder: Path) -> None:
+    write_rows(folder / "train.json", [wiki_row(1), wiki_row(2)])
+    settings = ("data.held_out_questions=0", "retrieval.top_k=1")
+    assert steper("collect", "--name", "g", "-d", "train.json", settings=settings).exit_code == 0
+    more = (*settings, "data.evaluation_questions=7")
+    assert steper("collect", "--name", "g", "-d", "./train.json", settings=more).exit_code == 0
+    write_rows(folder / "train.json", [wiki_row(1), wiki_row(3)])
+    changed = refused(steper("collect", "--name", "g", "-d", "train.json", settings=settings))
+    assert "changed: corpus, questions" in changed
 
 
 def test_recipes_are_listed_and_printed_with_their_values() -> None:

@@ -55,6 +55,13 @@ def test_chains_of_other_questions_are_left_out_and_counted(folder: Path) -> Non
     assert "8 chains of gold left out" in other.output and "kept 0 chains" in other.output
 
 
+def test_a_run_that_lacks_a_passage_of_its_chains_is_refused(folder: Path) -> None:
+    assert steper("collect", "--name", "gold").exit_code == 0
+    (folder / "gold" / "passages.jsonl").unlink()
+    result = steper("collect", "--name", "again", "--from-run", "gold")
+    assert result.exit_code == 2 and "names the passage" in result.stderr
+
+
 def test_what_is_no_source_of_chains(folder: Path) -> None:
     assert steper("collect", "--name", "gold").exit_code == 0
     both = steper("collect", "--name", "x", "--from-run", "gold", "--chains", "mine.jsonl")

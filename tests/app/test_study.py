@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -287,6 +288,8 @@ def test_a_scaling_study_is_drawn_by_a_score_that_no_variant_has(make_run: Calla
     scored = ScoreArray(1, "em", "answers", "1", "", np.ones(2, np.float32), {})
     drawn = study_figure(study_result([row], arrays, [scored], {}), ("em", ""), "#000", "#ccc")
     assert list(drawn.data[0].x) == [135e6] and drawn.data[0].text[0] == "·b·135M··b·"
+    odd = dataclasses.replace(row, facts={"parameters_total": -1.0})
+    assert study_figure(study_result([odd], arrays, [scored], {}), ("em", ""), "#000", "#ccc").data[0].x == (100.0,)
     assert not study_figure(study_result([row], arrays, [], {}), ("em", ""), "#000", "#ccc").data[0].x
 
 

@@ -58,6 +58,8 @@ def test_a_student_that_was_taught_otherwise_is_told(tmp_path: Path) -> None:
     assert told("retrieval.top_k=4", "worlds.seed=9", "reasoning.window=3") is None
     said = told("retrieval.top_k=2", "reasoning.framework=rag") or ""
     assert "chains with retrieval.top_k=4, reasoning.framework=ircot and is asked with retrieval.top_k=2" in said
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "run.json").touch()
     stray = student_of(tmp_path, {"teacher_run": "gone"}, "stray")
     assert taught_otherwise(stray, tmp_path, load_recipe("demo")) is None
 

@@ -15,7 +15,7 @@ from db.ingest import ingest
 from db.manage import database_facts
 from db.migrate import difference, migrate
 from db.models import RUNS_REVISION, RevisionRow
-from db.session import describe, open_database, reading, writing
+from db.session import describe, file_identity, open_database, reading, writing
 from steper_core.errors import UserError
 
 from .samples import RunMaker, contents, make_chain, make_question
@@ -181,6 +181,34 @@ def test_described_urls_hide_every_password() -> None:
     assert describe(url) == (
         "postgresql+psycopg://user:***@host/name?password=%2A%2A%2A&sslmode=require&sslpassword=%2A%2A%2A"
     )
+
+
+def test_what_becomes_of_a_database_while_it_is_open_is_told(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'steper.db'}")
+    with writing(engine) as connection:
+        connection.exec_driver_sql("DROP TABLE steps")
+    for opened in (reading, writing):
+        with (
+            pytest.raises(UserError, match=r"steper\.db: cannot be used \(no such table: steps\)"),
+            opened(engine) as used,
+        ):
+            used.exec_driver_sql("SELECT * FROM steps")
+
+
+def test_a_setting_that_the_driver_cannot_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be opened"):
+        open_database(f"sqlite:///{tmp_path / 'steper.db'}?timeout=abc")
+
+
+def test_another_file_under_the_same_name_is_another_database(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'steper.db'}"
+    assert file_identity(url) is None
+    open_database(url).dispose()
+    first = file_identity(url)
+    (tmp_path / "steper.db").rename(tmp_path / "away.db")
+    open_database(url).dispose()
+    assert first is not None and file_identity(url) not in (None, first)
+    assert file_identity("postgresql://host/name") is None
 
 
 def test_concurrent_read_then_write_loses_nothing(engine: sa.Engine) -> None:

@@ -252,6 +252,8 @@ def test_own_questions_with_dangling_dependencies_are_reported(tmp_path: Path) -
         (musique_row(paragraphs=[3]), "'paragraphs'"),
         (musique_row(question_decomposition=["x"]), "'question_decomposition'"),
         (musique_row(paragraphs=[]), "supporting paragraph 1 "),
+        (musique_row(answer_aliases="Paree"), "'answer_aliases' must be a list"),
+        (musique_row(answer_aliases=True), "'answer_aliases' must be a list"),
         (["a list"], "JSON object"),
         (None, "JSON object"),
         ({"strange": 1}, "'strange'"),

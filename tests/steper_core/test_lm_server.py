@@ -340,6 +340,19 @@ def test_an_answer_of_another_shape_is_an_error_with_a_hint(server: Server, body
     assert "/v1" in refusal(ServerModel("m", base_url=server.url))
 
 
+def test_an_error_sent_as_an_answer_is_an_outage_and_no_refusal(server: Server) -> None:
+    server.answer = lambda body: (200, {"error": {"message": f"Provider down {KEY}", "code": 502}})
+    with pytest.raises(UserError, match=r"Provider down \*\*\*.*repeat the command"):
+        ServerModel("m", base_url=server.url).complete([PROMPT], [0])
+
+
+@pytest.mark.parametrize("said", [10**30, 1.5, -3, "7", None])
+def test_a_token_count_that_is_none_is_zero(server: Server, said: Any) -> None:
+    server.answer = lambda body: chat("Fine.", usage=USAGE | {"prompt_tokens": said})
+    (found,) = ServerModel("m", base_url=server.url).complete([PROMPT], [0])
+    assert (found.prompt_tokens, found.output_tokens) == (0, 5)
+
+
 def test_missing_token_counts_are_zero(server: Server) -> None:
     server.gives(chat("Fine.", usage={"prompt_tokens": None, "completion_tokens": 3, "total_tokens": 3}))
     found = asked(server)

@@ -187,6 +187,27 @@ def test_an_index_is_kept_and_read_again_for_its_corpus_and_settings_only(tmp_pa
     assert len(list((tmp_path / "cache").iterdir())) == 3
 
 
+@pytest.mark.parametrize("name", ["data.csc.index.npy", "vocab.index.json", "params.index.json"])
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_damaged_index_is_named(tmp_path: Path, name: str, share: float) -> None:
+    passages = [Passage.of("Morvane", "A town."), Passage.of("Tiv", "A lake.")]
+    open_retriever(passages, IndexSettings(), tmp_path)
+    (folder,) = tmp_path.iterdir()
+    data = (folder / name).read_bytes()
+    (folder / name).write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(UserError, match="delete it to have it built again"):
+        open_retriever(passages, IndexSettings(), tmp_path)
+
+
+def test_an_index_that_another_process_built_first_is_left_to_its_readers(tmp_path: Path) -> None:
+    passages = [Passage.of("Morvane", "A town.")]
+    open_retriever(passages, IndexSettings(), tmp_path)
+    (folder,) = tmp_path.iterdir()
+    before = folder.stat().st_ino
+    Retriever.build(passages, IndexSettings()).save(folder)
+    assert folder.stat().st_ino == before and list(tmp_path.iterdir()) == [folder]
+
+
 def test_an_empty_corpus_is_an_error() -> None:
     with pytest.raises(UserError, match="the corpus is empty"):
         Retriever.build([])

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,7 +20,7 @@ from steper_core.digests import digest_of
 from steper_core.errors import UserError
 from steper_core.records import Ability, Chain, Judgement, Passage, Question, Retrieved, Score, Step, StopReason
 from steper_core.run_records import Figure, Rejection, RunKind, RunStatus, TrainPoint
-from steper_core.rundir import RunDir, add_scores, open_run
+from steper_core.rundir import RunDir, add_scores, hold_run, open_run
 
 CONFIG: dict[str, Any] = {"data": {"paths": ["a.json"], "seed": 1}, "top_k": 4}
 HOLDER = """
@@ -141,12 +142,13 @@ def test_a_changed_config_is_refused_and_the_changed_keys_are_named(tmp_path: Pa
 
 def test_a_run_that_made_nothing_takes_the_settings_that_put_it_right(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), opened(tmp_path / "r") as run:
+        run.update(facts={"server_refuses_seed": 1.0})
         raise RuntimeError
     first = run.info
     right = {"kind": first.kind, "dataset": first.dataset, "model": "another"}
     with open_run(tmp_path / "r", **right, config=CONFIG | {"window": 8}, seed=3) as run:
         assert (run.info.uid, run.info.seed, run.info.model) == (first.uid, 3, "another")
-        assert run.info.config["window"] == 8
+        assert run.info.config["window"] == 8 and run.info.facts == {}
     # Once it is finished it stays as it is.
     with pytest.raises(UserError, match="changed: seed, window"), opened(tmp_path / "r"):
         pytest.fail("opened with other settings")
@@ -281,6 +283,7 @@ def spoil_format(text: str) -> str:
         (spoil_format, "field 'format': Input should be 1"),
         (lambda text: text[:40], "Invalid JSON"),
         (lambda text: "{}", "field 'uid': Field required"),
+        (lambda text: text.replace('"counts": {', f'"counts": {{"kept": {10**400}'), "counts.kept"),
     ],
 )
 def test_a_run_json_that_cannot_be_read_is_named(tmp_path: Path, spoil: Callable[[str], str], named: str) -> None:
@@ -326,6 +329,28 @@ def test_scores_can_be_added_to_a_finished_run_but_not_to_a_held_one(tmp_path: P
     add_scores(tmp_path / "r", [score])
     assert list(RunDir(tmp_path / "r").scores()) == [score]
     assert RunDir(tmp_path / "r").info.status is RunStatus.FINISHED
+
+
+def test_scores_wait_for_a_run_that_another_one_holds_for_a_while(tmp_path: Path) -> None:
+    with opened(tmp_path / "r"):
+        pass
+    held, begun = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with hold_run(tmp_path / "r"):
+            begun.set()
+            held.wait(60)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    begun.wait()
+    score = Score(question_id="q", name="em", value=1.0, evaluator="answers", version="1")
+    with pytest.raises(UserError, match="another process"):
+        add_scores(tmp_path / "r", [score])
+    threading.Timer(0.2, held.set).start()
+    add_scores(tmp_path / "r", [score], wait=30)
+    other.join()
+    assert list(RunDir(tmp_path / "r").scores()) == [score]
 
 
 def test_votes_of_a_judge_come_back(tmp_path: Path) -> None:
