@@ -73,8 +73,8 @@ def study(
     rows = studies_of(stored).get(plan.name)
     if not rows:
         raise UserError(
-            f"the evaluations of {plan.name} were made outside of it, by the names that its own would have, so there is "
-            "no table of them; give the study another name"
+            f"the evaluations of {plan.name} were made outside of it, by names that its own would have, so there is no "
+            "table of them; give the study another name"
         )
     ids = tuple(row.id for row in rows)
     result = study_result(rows, run_arrays(engine, ids), score_arrays(engine, ids), {run.uid: run for run in stored})
