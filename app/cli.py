@@ -35,7 +35,7 @@ from app.options import (
     store,
     unfinished_stored,
 )
-from app.settings import database_url
+from app.settings import database_url, existing_database_url
 from steper_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -206,12 +206,12 @@ def evaluate(
                     seed=info.seed,
                     checkpoint=reference,
                 )
-    for run in results.values():
-        store(run.path, runs)
     place.console.results(
         f"{place.material.dataset}: percent with 95 % intervals over questions",
         {label: run.info for label, run in results.items()},
     )
+    for run in results.values():
+        store(run.path, runs)
 
 
 def _steps(trained: RunDir, checkpoint: str) -> list[int | None]:
@@ -239,9 +239,10 @@ def ingest(folder: Path | None, runs: Path) -> None:
     """
     from db import ingest_all, open_database
 
-    folder = folder or runs
     console = Console()
-    outcomes = ingest_all(open_database(database_url(runs)), folder)
+    url = database_url(runs) if folder else existing_database_url(runs)
+    folder = folder or runs
+    outcomes = ingest_all(open_database(url), folder)
     for outcome in outcomes:
         if outcome.result is None:
             console.warn(f"{outcome.path}: {outcome.error}")
@@ -324,7 +325,7 @@ def info(runs: Path) -> None:
     """Say where the database is, its version and how much it holds."""
     from db import database_facts, open_database
 
-    facts = database_facts(open_database(database_url(runs)))
+    facts = database_facts(open_database(existing_database_url(runs)))
     console = Console()
     console.say(f"{facts.url}, schema {facts.schema}" + (f", {facts.size / 1e6:.1f} MB" if facts.size else ""))
     for table, count in facts.rows.items():
@@ -339,7 +340,7 @@ def forget(runs: Path, name: str) -> None:
     """Delete a run from the database. Its folder stays, and `steper ingest` brings it back."""
     from db import RunFilter, delete_run, list_runs, open_database
 
-    engine = open_database(database_url(runs))
+    engine = open_database(existing_database_url(runs))
     found = [run for run in list_runs(engine, RunFilter(text=name)) if run.name == name]
     if not found:
         raise UserError(f"the database holds no run named {name!r}")

@@ -12,7 +12,7 @@ import click
 from app.console import Console
 from app.formats import coefficient
 from app.options import find_run, runs_option
-from app.settings import database_url
+from app.settings import existing_database_url
 from steper_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _print_project(console: Console, name: str, runs: Path) -> None:
     from app.plain import plain
     from db import open_database
 
-    engine = open_database(database_url(runs))
+    engine = open_database(existing_database_url(runs))
     project = found_project(engine, name)
     if not project.submitted:
         raise UserError(f"nobody has submitted an item of {name!r} yet: agreement begins with the first ones")

@@ -11,7 +11,7 @@ from app.console import Console
 from app.files import write_whole
 from app.options import find_run, runs_option
 from app.plain import one_line
-from app.settings import database_url
+from app.settings import existing_database_url
 from evaluators.sampling import Sample
 from steper_core.errors import UserError
 
@@ -272,7 +272,7 @@ def import_file(file: Path, project: str | None, rubric: str | None, run_names: 
 def _open(runs: Path) -> Database:
     from db import open_database
 
-    return open_database(database_url(runs))
+    return open_database(existing_database_url(runs))
 
 
 def _run_ids(engine: Database, names: tuple[str, ...], runs: Path) -> tuple[int, ...]:

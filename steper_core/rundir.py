@@ -36,6 +36,8 @@ from steper_core.score_lines import ChainScores, gather
 
 _LATER_KEYS = frozenset({"questions", "chains_digest", "not_learned", "shown"})
 """Parts of configs that runs of earlier versions did not record: what they lack differs in nothing."""
+_ASKED = frozenset({"questions", "runs"})
+"""Parts of configs that say which questions a run writes down before it makes anything."""
 
 
 class RunDir:
@@ -316,7 +318,7 @@ def _take_up(run: RunDir, kind: RunKind, told: dict[str, Any], undecided: Collec
     known = {key: value for key, value in told["config"].items() if key in info.config or key not in _LATER_KEYS}
     before, now = {"seed": info.seed, **info.config}, {"seed": told["seed"], **known}
     changed = [key for key, *_ in differences(before, now) if key not in undecided]
-    if changed and (info.kind is not kind or "questions" in changed or not _is_bare(run)):
+    if changed and (info.kind is not kind or _ASKED.intersection(changed) or not _is_bare(run)):
         raise UserError(
             f"{run.path} was started with other settings (changed: {', '.join(changed)}); "
             "repeat its settings to resume it, or give the new run another name"

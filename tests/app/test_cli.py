@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -241,6 +244,28 @@ def test_chains_made_elsewhere_are_brought_in_and_filtered(folder: Path) -> None
     write_rows(folder / "train.json", [wiki_row(1) | {"answer": "elsewhere"}, wiki_row(2)])
     again = steper("collect", *options, settings=("data.held_out_questions=0", "retrieval.top_k=1"))
     assert again.exit_code == 2 and "changed: chains_digest, questions" in again.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("db", "info"),
+        ("annotate", "list"),
+        ("agreement", "--project", "x"),
+        ("ingest",),
+        ("db", "forget", "x", "--yes"),
+    ],
+)
+def test_a_folder_of_runs_that_is_not_there_is_not_made(folder: Path, command: tuple[str, ...]) -> None:
+    assert "there is no such folder" in refused(steper(*command, "--runs", "rnus"))
+    assert not (folder / "rnus").exists()
+
+
+def test_letters_that_a_terminal_cannot_show_do_not_end_a_command(folder: Path) -> None:
+    command = [sys.executable, "-m", "app", "recipes", "nö\u0142such"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
+    assert result.returncode == 2 and "nö?such".encode("latin-1") in result.stderr
 
 
 def test_a_generated_world_is_the_same_bytes_for_the_same_seed(folder: Path) -> None:

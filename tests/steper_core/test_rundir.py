@@ -154,7 +154,14 @@ def test_a_run_that_made_nothing_takes_the_settings_that_put_it_right(tmp_path: 
         pytest.fail("opened with other settings")
 
 
-@pytest.mark.parametrize("changed", [{"config": {"questions": "2"}}, {"kind": RunKind.JUDGE, "config": {"other": 1}}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"config": {"questions": "2"}},
+        {"config": {"questions": "1", "runs": ["another"]}},
+        {"kind": RunKind.JUDGE, "config": {"other": 1}},
+    ],
+)
 def test_a_run_that_made_nothing_asks_its_own_questions_and_stays_of_its_kind(
     tmp_path: Path, changed: dict[str, Any]
 ) -> None:
