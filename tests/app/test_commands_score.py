@@ -221,4 +221,4 @@ def test_mistakes_in_export() -> None:
 def test_a_file_that_cannot_be_written() -> None:
     make_run({"q": "Lake Tiv"}, "hotpotqa")
     line = refused(steper("export", "mine", "--format", "hotpotqa", "--out", "no/such/folder/said.json"))
-    assert "no/such/folder/said.json cannot be written" in line
+    assert "no/such/folder/said.json: cannot be written" in line
