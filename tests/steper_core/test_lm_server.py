@@ -346,7 +346,7 @@ def test_an_error_sent_as_an_answer_is_an_outage_and_no_refusal(server: Server) 
         ServerModel("m", base_url=server.url).complete([PROMPT], [0])
 
 
-@pytest.mark.parametrize("said", [10**30, 1.5, -3, "7", None])
+@pytest.mark.parametrize("said", [10**30, 1.5, -3, None])
 def test_a_token_count_that_is_none_is_zero(server: Server, said: Any) -> None:
     server.answer = lambda body: chat("Fine.", usage=USAGE | {"prompt_tokens": said})
     (found,) = ServerModel("m", base_url=server.url).complete([PROMPT], [0])
