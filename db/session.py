@@ -128,15 +128,11 @@ def _is_file(url: URL) -> bool:
 
 
 def file_identity(url: str) -> tuple[int, int] | None:
-    """What tells the file of an SQLite database from another one that has taken its name; None where there is none.
-
-    Raises:
-        UserError: the URL cannot be read or names another kind of database.
-    """
-    target = _parse(url)
+    """What tells the file of an SQLite database from another one that has taken its name; None where there is none."""
     try:
+        target = _parse(url)
         found = Path(str(target.database)).stat() if _is_file(target) else None
-    except OSError:
+    except (OSError, UserError):
         return None
     return (found.st_dev, found.st_ino) if found else None
 

@@ -164,6 +164,6 @@ def _remarks(datasets: Sequence[Dataset], shared: int) -> list[str]:
         remarks.append(f"{len(problems) - len(remarks)} more rows left out")
     if shared:
         remarks.append(
-            f"{shared} training questions also stand in the evaluation and are left out of these training questions"
+            f"{shared} training questions also stand in the evaluation and do not count as training questions"
         )
     return remarks

@@ -293,7 +293,7 @@ def test_options_of_an_evaluation_that_say_nothing_together(options: tuple[str, 
 
 def test_an_evaluation_counts_how_its_chains_ended(folder: Path) -> None:
     assert steper("evaluate", "--name", "gold", "--gold", settings=SMALL_ASKED).exit_code == 0
-    assert RunDir(folder / "runs" / "gold").info.counts == {"stopped: answered": 4}
+    assert RunDir(folder / "runs" / "gold").info.counts == {"stopped: forced": 4}
 
 
 def test_a_run_goes_on_whatever_its_files_are_called_as_long_as_they_hold_the_same(folder: Path) -> None:

@@ -15,7 +15,8 @@ import pytest
 from steper_core.config import TrainSection
 from steper_core.errors import UserError
 from steper_core.ranks import shared_run
-from steper_core.rundir import RunDir
+from steper_core.run_records import RunKind
+from steper_core.rundir import RunDir, open_run
 
 from .test_trainer import chains, same, train, weights
 
@@ -30,6 +31,9 @@ from steper_core.training import Models, train_student
 from tests.steper_core.test_trainer import chains
 
 class Recorded(RunDir):
+    def update(self, **changes):
+        return self.info
+
     def append_train_point(self, point):
         with Path(sys.argv[1], f"rank-{rank()}.jsonl").open("a") as file:
             file.write(point.model_dump_json() + "\\n")
@@ -102,6 +106,8 @@ def test_two_processes_train_what_one_does(tiny_model: Path, tmp_path: Path) -> 
     }
     script = tmp_path / "every_rank.py"
     script.write_text(EVERY_RANK)
+    with open_run(tmp_path / "run", kind=RunKind.TRAIN, config={}, dataset="d", model="m"):
+        pass
     settings = json.dumps({**shared, "batch_chains": 2, "forward_tokens": 60})
     done = launch(str(script), str(tmp_path), str(tiny_model), settings, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
