@@ -50,7 +50,7 @@ def _open(url: str) -> _Database:
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _opened(url: str, _identity_: tuple[int, int] | None) -> _Database:
+def _opened(url: str, identity: tuple[int, int] | None) -> _Database:
     # The file of this name is another one than before: what was read from that one holds no longer.
     st.cache_data.clear()
     return _Database(url)
