@@ -104,19 +104,22 @@ def collect(
     """
     from app.collecting import collect as collect_run
     from app.step_filter import read_step_labels
-    from steper_core.rundir import RunDir
 
     if chains and from_run:
         raise UserError("--chains and --from-run both say where the chains come from: give one of them")
     step_labels = read_step_labels(labels) if labels else None
-    source = find_run(runs, from_run) if from_run else chains
-    if isinstance(source, RunDir):
-        from steper_core.training import require_collect_run
-
-        require_collect_run(source)
+    source = _collected_run(runs, from_run) if from_run else chains
     place = open_place(recipe, overrides, data, runs)
     with unfinished_stored(runs):
         store(collect_run(place, name, source, step_labels).path, runs)
+
+
+def _collected_run(runs: Path, name: str) -> RunDir:
+    from steper_core.training import require_collect_run
+
+    run = find_run(runs, name)
+    require_collect_run(run)
+    return run
 
 
 @main.command()
@@ -133,13 +136,11 @@ def train(
     """
     from app.training import train as train_run
     from steper_core.ranks import leave
-    from steper_core.training import require_collect_run
 
     place = open_place(recipe, overrides, data, runs)
     settings = place.recipe.train
-    taught = find_run(runs, teacher_run)
     # Before a run is opened: one that failed on another teacher's run would refuse to go on with the right one.
-    require_collect_run(taught)
+    taught = _collected_run(runs, teacher_run)
     for seed in settings.seeds:
         own_name = name if len(settings.seeds) == 1 else f"{name}-s{seed}"
         with unfinished_stored(runs):
@@ -177,11 +178,11 @@ def evaluate(
     from app.taught import taught_otherwise
     from steper_core.config import ModelSection
 
-    place = open_place(recipe, overrides, data, runs)
     if gold and student:
         raise UserError("--gold evaluates the gold teacher, and --student a student: give one of them")
     if checkpoint != "best" and not student:
         raise UserError("--checkpoint is one of a training run: name it with --student")
+    place = open_place(recipe, overrides, data, runs)
     own = place.recipe.student
     results = {}
     with unfinished_stored(runs):

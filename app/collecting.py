@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from evaluators.answers import score_answer
 from evaluators.steps import score_steps
 from steper_core.chain_import import read_chains
 from steper_core.config import CollectSection, Recipe
+from steper_core.datasets import left_out
 from steper_core.digests import file_digest
 from steper_core.errors import UserError
 from steper_core.records import Chain, Passage, Question
@@ -23,7 +24,6 @@ from steper_core.rundir import RunDir, open_run
 from steper_core.systems import System, open_system
 from steper_core.teaching import KeepRule
 
-_PROBLEMS_SHOWN = 10
 _LABELLED = "labelled steps"
 _UNMATCHED = "labels that match no step"
 
@@ -136,20 +136,14 @@ def _collect_from_file(
     place: Workplace, run: RunDir, questions: Sequence[Question], keep: KeepRule, file: Path
 ) -> None:
     by_id = {question.id: question for question in questions}
-    done = _collected(run)
     imported = read_chains(file, by_id)
-    for problem in imported.problems[:_PROBLEMS_SHOWN]:
-        place.console.warn(f"{problem} (left out)")
-    if len(imported.problems) > _PROBLEMS_SHOWN:
-        place.console.warn(f"{len(imported.problems) - _PROBLEMS_SHOWN:,} more chains left out")
+    for remark in left_out(imported.problems):
+        place.console.warn(remark)
     if imported.completed:
         place.console.warn(
             f"chains that end without an answer line: {imported.completed:,}; it was added as a step of its own"
         )
-    passages = {passage.id: passage for passage in imported.passages}
-    for chain in imported.chains:
-        if chain.question_id not in done:
-            _sort_in(run, by_id[chain.question_id], chain, keep, passages)
+    _sort_all(run, by_id, imported.chains, keep, imported.passages)
 
 
 def _collect_from_run(
@@ -158,15 +152,10 @@ def _collect_from_run(
     by_id = {question.id: question for question in questions}
     # Generated questions are numbered alike in every world.
     same = {each.id for each in source.questions() if each.id in by_id and by_id[each.id].text == each.text}
-    done = _collected(run)
-    passages = {passage.id: passage for passage in source.passages()}
-    strange = 0
-    for chain in (*source.chains(), *(entry.chain for entry in source.rejected())):
-        if chain.question_id not in same:
-            strange += 1
-        elif chain.question_id not in done:
-            _sort_in(run, by_id[chain.question_id], chain, keep, passages)
-    if strange:
+    chains = [*source.chains(), *(entry.chain for entry in source.rejected())]
+    known = [chain for chain in chains if chain.question_id in same]
+    _sort_all(run, by_id, known, keep, source.passages())
+    if strange := len(chains) - len(known):
         place.console.warn(
             f"{strange:,} chains of {source.info.name} left out: their questions are not among the {len(questions):,} "
             "asked for here (data.train_questions)"
@@ -175,6 +164,21 @@ def _collect_from_run(
 
 def _collected(run: RunDir) -> set[str]:
     return {chain.question_id for chain in run.chains()} | {entry.chain.question_id for entry in run.rejected()}
+
+
+def _sort_all(
+    run: RunDir,
+    questions: Mapping[str, Question],
+    chains: Iterable[Chain],
+    keep: KeepRule,
+    passages: Iterable[Passage],
+) -> None:
+    """Sort in those of the chains that the run does not hold yet."""
+    done = _collected(run)
+    by_id = {passage.id: passage for passage in passages}
+    for chain in chains:
+        if chain.question_id not in done:
+            _sort_in(run, questions[chain.question_id], chain, keep, by_id)
 
 
 def _sort_in(run: RunDir, question: Question, chain: Chain, keep: KeepRule, passages: Mapping[str, Passage]) -> None:

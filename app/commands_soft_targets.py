@@ -43,7 +43,7 @@ def soft_targets(
 
 
 def _store(place: Workplace, teacher_run: RunDir, out: Path, top_k: int) -> int:
-    from app.training import followed_teacher, unasked
+    from app.training import named_teacher, unasked
     from steper_core.checkpoints import resolve_model
     from steper_core.devices import pick_device, pick_dtype
     from steper_core.path_attention import load_with_paths
@@ -55,11 +55,10 @@ def _store(place: Workplace, teacher_run: RunDir, out: Path, top_k: int) -> int:
     if settings.loss != "logits":
         raise UserError("stored log-probabilities serve loss = logits: set train.method=logit-kd or train.loss=logits")
     base = resolve_model(recipe.student.model)
-    # Settings shared with the training name the storage already that is to be filled here.
-    alive = settings.model_copy(update={"logits": settings.logits.model_copy(update={"stored": None})})
-    folder = followed_teacher(recipe, alive)
-    if folder is None:
+    name = named_teacher(recipe, settings)
+    if name is None:
         raise UserError("name the teacher: train.teacher=MODEL, or teacher.backend=local with teacher.model")
+    folder = resolve_model(name)
     vocabulary = shared_vocabulary(base, folder)
     held_out = {question.id for question in place.material.held_out}
     training, measured = encode_run(
@@ -69,7 +68,7 @@ def _store(place: Workplace, teacher_run: RunDir, out: Path, top_k: int) -> int:
     with place.console.status(f"loading {folder.name}"):
         teacher = load_with_paths(folder, pick_dtype(settings.dtype, device)).to(device).eval()
     stored = SoftSettings(
-        teacher=settings.teacher or recipe.teacher.model,
+        teacher=name,
         vocabulary_digest=vocabulary_digest(base),
         vocabulary=vocabulary,
         temperature=settings.logits.temperature,

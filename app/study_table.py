@@ -75,7 +75,7 @@ def study_result(
     with the same seed the last one. `students` are the training runs by uid, as far as they are known.
     """
     repeated = runs
-    runs = _last_of_each_cell(_of_last_settings(runs, students))
+    runs = _counting(runs, students)
     questions = {each.run_id: tuple(each.question_ids.tolist()) for each in arrays if each is not None}
     shown = [each for each in scores if (each.name, each.ability) in COLUMNS]
     newest = {each.evaluator: each.version for each in sorted(shown, key=version_order)}
@@ -145,18 +145,12 @@ def percent(found: SystemMean) -> str:
     return f"{found.mean * 100:.1f} [{found.low * 100:.1f}, {found.high * 100:.1f}]"
 
 
-def _last_of_each_cell(runs: Sequence[RunRow]) -> list[RunRow]:
-    last: dict[tuple[str, int], RunRow] = {}
-    for run in sorted(runs, key=lambda run: run.started):
-        last[_cell(run)] = run
-    return [run for run in runs if last[_cell(run)] is run]
-
-
-def _of_last_settings(runs: Sequence[RunRow], students: Mapping[str, RunRow]) -> list[RunRow]:
-    last: dict[str, tuple[object, ...]] = {}
-    for run in sorted(runs, key=lambda run: run.started):
-        last[_cell(run)[0]] = _settings_of(run, students)
-    return [run for run in runs if last[_cell(run)[0]] == _settings_of(run, students)]
+def _counting(runs: Sequence[RunRow], students: Mapping[str, RunRow]) -> list[RunRow]:
+    by_start = sorted(runs, key=lambda run: run.started)
+    settings = {run.id: _settings_of(run, students) for run in runs}
+    newest = {_variant(run): settings[run.id] for run in by_start}
+    last = {(_variant(run), run.seed): run for run in by_start if settings[run.id] == newest[_variant(run)]}
+    return [run for run in runs if last.get((_variant(run), run.seed)) is run]
 
 
 def _settings_of(run: RunRow, students: Mapping[str, RunRow]) -> tuple[object, ...]:
@@ -253,8 +247,8 @@ def _fact(runs: Sequence[RunRow], name: str) -> float | None:
     return statistics.fmean(known) if known else None
 
 
-def _cell(run: RunRow) -> tuple[str, int]:
-    return (run.study.variant if run.study is not None else "", run.seed)
+def _variant(run: RunRow) -> str:
+    return run.study.variant if run.study is not None else ""
 
 
 def _place(run: RunRow) -> tuple[int, str, int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from app.training import not_learned
+from app.training import not_learned, unasked
 from steper_core.config import Recipe
 from steper_core.datasets import without_overlap
+from steper_core.digests import differences
 from steper_core.errors import UserError
 from steper_core.material import Material
 from steper_core.rundir import RunDir
@@ -24,13 +25,10 @@ def taught_otherwise(student: RunDir, runs: Path, recipe: Recipe) -> str | None:
     teacher_run = _run_of(runs, student.info.config.get("teacher_run"))
     if teacher_run is None or "chains" in teacher_run.info.config:
         return None
-    taught, asked = teacher_run.info.config, recipe.model_dump(mode="json")
-    differing = [
-        (f"{section}.{key}", taught[section][key], asked[section][key])
-        for section, keys in _COMPARED.items()
-        for key in keys
-        if key in taught.get(section, {}) and taught[section][key] != asked[section][key]
-    ]
+    made, now_asked = teacher_run.info.config, recipe.model_dump(mode="json")
+    taught = {name: {key: made[name][key] for key in keys} for name, keys in _COMPARED.items() if name in made}
+    asked = {name: {key: now_asked[name][key] for key in taught[name]} for name in taught}
+    differing = [each for name in taught for each in differences(taught[name], asked[name], name)]
     if not differing:
         return None
     before, now = (", ".join(f"{each[0]}={each[side]}" for each in differing) for side in (1, 2))
@@ -50,7 +48,7 @@ def also_learned(student_uid: str, runs: Path, material: Material) -> int:
     teacher_run = student and _run_of(runs, student.info.config.get("teacher_run"))
     if not student or not teacher_run:
         return 0
-    if student.info.config.get("not_learned") == not_learned(material, teacher_run):
+    if student.info.config.get("not_learned") == not_learned(material, unasked(material, teacher_run)):
         return 0
     kept = {chain.question_id for chain in teacher_run.chains()}
     learned = [question for question in teacher_run.questions() if question.id in kept]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
         "train": settings.model_dump(mode="json", exclude={"seeds"}),
         "followed_teacher": _stored_teacher(settings) or _teacher_name(recipe, settings),
         "held_out_questions": len(material.held_out),
-        "not_learned": not_learned(material, teacher_run),
+        "not_learned": not_learned(material, banned),
     }
     path = run_path(place.runs, name)
     opener = open_run(
@@ -96,16 +97,21 @@ def unasked(material: Material, teacher_run: RunDir) -> set[str]:
     return {question.id for question in asked_of_teacher} - {question.id for question in free}
 
 
-def not_learned(material: Material, teacher_run: RunDir) -> str:
-    """A digest of the questions that a student with this material does not learn from."""
+def not_learned(material: Material, banned: Set[str]) -> str:
+    """A digest of the questions that a student does not learn from: the held-out ones, and what is `unasked`."""
     held_out = sorted({question.id for question in material.held_out})
-    return digest_of({"held_out": held_out, "banned": sorted(unasked(material, teacher_run))})
+    return digest_of({"held_out": held_out, "banned": sorted(banned)})
 
 
 def _teacher_name(recipe: Recipe, settings: TrainSection) -> str | None:
     """The model whose logits or hidden states a student follows, if its loss follows any."""
     if settings.loss == "cross-entropy" or settings.stored_logits:
         return None
+    return named_teacher(recipe, settings)
+
+
+def named_teacher(recipe: Recipe, settings: TrainSection) -> str | None:
+    """The local model that settings name as a student's teacher, whether its loss follows one or not."""
     return settings.teacher or (recipe.teacher.model if recipe.teacher.backend == "local" else None)
 
 

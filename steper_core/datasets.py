@@ -6,7 +6,7 @@ A bad row is reported and left out; a file of which nothing can be used is the u
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeGuard
@@ -26,6 +26,7 @@ Source = str | Path
 HubLoader = Callable[[str, str | None, str], Iterable[Row]]
 """(name, config or None, split) -> rows."""
 
+_PROBLEMS_SHOWN = 10
 _TRAIN_WORDS = frozenset({"train", "training"})
 _EVALUATION_WORDS = frozenset({"dev", "eval", "evaluation", "held", "heldout", "test", "val", "valid", "validation"})
 _CORPUS_WORDS = frozenset({"corpus", "corpora"})
@@ -186,6 +187,13 @@ def read_answered(sources: Iterable[Source]) -> tuple[list[tuple[Source, Dataset
         except UnansweredError as error:
             remarks.append(f"{error}: passed over")
     return found, remarks
+
+
+def left_out(problems: Sequence[RowProblem]) -> list[str]:
+    """Lines on the rows that were left out: the first ten by name."""
+    lines = [f"{problem} (left out)" for problem in problems[:_PROBLEMS_SHOWN]]
+    more = len(problems) - len(lines)
+    return [*lines, f"{more:,} more rows left out"] if more else lines
 
 
 def find_splits(sources: Iterable[Source]) -> Splits:

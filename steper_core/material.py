@@ -12,6 +12,7 @@ from steper_core.datasets import (
     Dataset,
     Splits,
     find_splits,
+    left_out,
     merge,
     read,
     read_answered,
@@ -158,10 +159,7 @@ def _name(datasets: Sequence[Dataset]) -> str:
 
 
 def _remarks(datasets: Sequence[Dataset], shared: int) -> list[str]:
-    problems = [problem for dataset in datasets for problem in dataset.problems]
-    remarks = [f"{problem} (left out)" for problem in problems[:10]]
-    if len(problems) > len(remarks):
-        remarks.append(f"{len(problems) - len(remarks)} more rows left out")
+    remarks = left_out([problem for dataset in datasets for problem in dataset.problems])
     if shared:
         remarks.append(
             f"{shared} training questions also stand in the evaluation and do not count as training questions"

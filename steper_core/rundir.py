@@ -318,19 +318,20 @@ def _take_up(run: RunDir, kind: RunKind, told: dict[str, Any], undecided: Collec
     known = {key: value for key, value in told["config"].items() if key in info.config or key not in _LATER_KEYS}
     before, now = {"seed": info.seed, **info.config}, {"seed": told["seed"], **known}
     changed = [key for key, *_ in differences(before, now) if key not in undecided]
-    if changed and (info.kind is not kind or _ASKED.intersection(changed) or not _is_bare(run)):
+    finished = info.status is RunStatus.FINISHED
+    if changed and (finished or info.kind is not kind or _ASKED.intersection(changed) or not _is_bare(run)):
         raise UserError(
             f"{run.path} was started with other settings (changed: {', '.join(changed)}); "
             "repeat its settings to resume it, or give the new run another name"
         )
-    if info.status is not RunStatus.FINISHED:
+    if not finished:
         # What was found out with other settings, as of another server, holds no longer.
         fresh: dict[str, Any] = {"facts": {}, "counts": {}, "figures": {}} if changed else {}
         run.update(**told, **fresh)
 
 
 def _is_bare(run: RunDir) -> bool:
-    """Whether a run that did not finish came no further than its questions."""
+    """Whether a run came no further than its questions."""
     made = (
         "chains.jsonl",
         "rejected.jsonl",
@@ -339,9 +340,7 @@ def _is_bare(run: RunDir) -> bool:
         "train.jsonl",
         "checkpoints/checkpoint-*",
     )
-    return run.info.status is not RunStatus.FINISHED and not any(
-        found for name in made for found in run.path.glob(name)
-    )
+    return not any(found for name in made for found in run.path.glob(name))
 
 
 def _write_atomically(path: Path, text: str) -> None:

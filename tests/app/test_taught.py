@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.taught import also_learned, taught_otherwise
-from app.training import not_learned
+from app.training import not_learned, unasked
 from steper_core.config import Recipe, load_recipe
 from steper_core.material import Material
 from steper_core.records import Ability, Chain, Question, Step, StopReason
@@ -76,7 +76,7 @@ def test_questions_that_a_student_may_have_learned_from_are_counted(tmp_path: Pa
 
     gold = collected(tmp_path, {})
     own = asking("q0", "new")
-    student = student_of(tmp_path, {"teacher_run": gold.info.uid, "not_learned": not_learned(own, gold)})
+    student = student_of(tmp_path, {"teacher_run": gold.info.uid, "not_learned": not_learned(own, unasked(own, gold))})
     # Its own material left q0 out of the training; q4 was asked of the teacher and not kept.
     assert also_learned(student.info.uid, tmp_path, own) == 0
     assert also_learned(student.info.uid, tmp_path, asking("q2", "q3", "q4", "new")) == 2
