@@ -149,7 +149,7 @@ def _given(material: Material, subject: str) -> list[GivenLabel]:
 def _label(material: Material, row: LabelRow, field: str, value: float) -> GivenLabel:
     return GivenLabel(
         item=row.item_id,
-        question=row.question_key,
+        question=str(row.question_id),
         number=row.number,
         field=field,
         value=value,
@@ -165,20 +165,24 @@ def _resolved(given: Sequence[GivenLabel]) -> dict[Unit, float]:
 
 
 def _judged(material: Material, subject: str, verdict: LabelVerdict | None) -> dict[str, dict[tuple[int, int], float]]:
-    """What judges gave on the subject, by the majority of each run's votes.
+    """What judges gave on the subject, by the majority of each run's votes; runs of one name are told apart.
 
     A judge of other values is none of it, nor is, for a tag, one that gives no tag of the rubric: it was not asked.
     """
     tags = {tag.name for tag in material.rubric.tags}
-    tagging = {vote.judge_run for vote in material.votes if tags.intersection(vote.tags)}
+    tagging = {vote.judge_uid for vote in material.votes if tags.intersection(vote.tags)}
     ballots: defaultdict[str, defaultdict[tuple[int, int], Counter[float]]] = defaultdict(lambda: defaultdict(Counter))
     for vote in material.votes:
         value = _value_of(vote, subject, verdict)
-        if value is not None and (verdict is not None or vote.judge_run in tagging):
-            ballots[vote.judge_run][vote.item_id, vote.number][value] += 1
+        if value is not None and (verdict is not None or vote.judge_uid in tagging):
+            ballots[vote.judge_uid][vote.item_id, vote.number][value] += 1
+    names = {vote.judge_uid: vote.judge_run for vote in material.votes}
+    often = Counter(names[uid] for uid in ballots)
     return {
-        name: {place: value for place, votes in own.items() if (value := _leading(votes)) is not None}
-        for name, own in ballots.items()
+        names[uid] if often[names[uid]] == 1 else f"{names[uid]} ({uid[:8]})": {
+            place: value for place, votes in own.items() if (value := _leading(votes)) is not None
+        }
+        for uid, own in ballots.items()
     }
 
 

@@ -25,7 +25,7 @@ class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     uid: str = Field(min_length=1, max_length=200)
-    item: int = Field(ge=0, lt=2**63)
+    item: int = Field(ge=0, lt=2**31)
     number: int = Field(ge=0, lt=2**31)
     field: str = Field(min_length=1, max_length=100)
     value: Any = None

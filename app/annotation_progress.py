@@ -7,70 +7,32 @@ from collections.abc import Sequence
 from app.console import Console
 from app.formats import coefficient
 from app.plain import one_line
-from db.annotation_views import ItemRow, LabelRow, ProgressRow, ProjectRow
+from app.standing import Agreed, given_labels, left, seconds_left, standing
+from db.annotation_views import ProgressRow, ProjectRow
 from db.queries import list_runs
-from db.queries_annotations import item_rows, labels
-from db.queries_progress import progress
+from db.queries_annotations import labels
 from db.queries_texts import Database
-from evaluators.agreement import krippendorff_alpha, raw_agreement
-from evaluators.label_rubric import LabelRubric, parse_label_rubric
-from evaluators.people import GivenLabel, Share, control_accuracy, disagreements, ratings_of
-
-_EVERY = 1_000_000
-
-
-def given_labels(rows: Sequence[LabelRow], rubric: LabelRubric) -> tuple[GivenLabel, ...]:
-    """Current verdicts as the measures of agreement take them; tags and comments are none."""
-    names = {verdict.name for verdict in rubric.verdicts}
-    return tuple(
-        GivenLabel(
-            item=row.item_id,
-            question=row.question_key,
-            number=row.number,
-            field=row.field,
-            value=float(row.value),
-            annotator=row.annotator,
-            role=row.role,
-        )
-        for row in rows
-        if row.field in names and isinstance(row.value, int | float)
-    )
-
-
-def references_of(items: Sequence[ItemRow]) -> dict[int, dict[tuple[int, str], float]]:
-    """The known labels of the control items, by item."""
-    return {
-        item.id: {
-            (int(number), name): float(value)
-            for place, value in item.reference.items()
-            for number, _, name in (place.partition("/"),)
-        }
-        for item in items
-        if item.control
-    }
+from evaluators.label_rubric import parse_label_rubric
+from evaluators.people import Share, disagreements
 
 
 def print_project(console: Console, engine: Database, project: ProjectRow) -> None:
     """Print a project's settings, progress, control accuracy and agreement."""
-    rubric = parse_label_rubric(project.rubric)
-    given = given_labels(labels(engine, project.id), rubric)
-    people = progress(engine, project.id)
-    references = references_of(item_rows(engine, project.id, limit=_EVERY)) if project.controls else {}
+    rubric, found = parse_label_rubric(project.rubric), standing(engine, project)
     console.say(
         f"{one_line(project.name)}: {rubric.name} {rubric.version}, {project.items} items for {project.overlap} each"
         f"{f', {project.controls} controls for everyone' if project.controls else ''}, "
         f"{'blind' if project.blind else 'open'}{', closed' if project.closed else ''}"
     )
-    console.say(_left(project, people))
-    if not people:
+    console.say(_left(project, found.people))
+    if not found.people:
         return
-    accuracy = control_accuracy(given, references)
     console.table(
         "people (pace: submitted items an hour of active time)",
         ["person", "submitted", "skipped", "held", "items/h", "median s", "controls right", "last active"],
-        [_person(row, accuracy.get(row.annotator)) for row in people],
+        [_person(row, found.accuracy.get(row.annotator)) for row in found.people],
     )
-    _print_agreement(console, rubric, given)
+    _print_agreement(console, found.agreed)
     if project.disputed:
         console.say(f"items on which people differ: {project.disputed} (`steper annotate disagreements`)")
 
@@ -104,18 +66,17 @@ def print_disagreements(console: Console, engine: Database, project: ProjectRow,
 
 def _left(project: ProjectRow, people: Sequence[ProgressRow]) -> str:
     wanted = project.items * project.overlap
-    left = wanted - project.submitted
-    words = f"{project.submitted} of {wanted} labels of items submitted, {left} left"
-    seconds, done = sum(row.seconds for row in people), sum(row.submitted for row in people)
-    if left > 0 and seconds and done:
-        minutes = left * seconds / done / 60
+    words = f"{project.submitted} of {wanted} labels of items submitted, {left(project)} left"
+    seconds = seconds_left(project, people)
+    if seconds:
+        minutes = seconds / 60
         time = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} min"
         words += f" (about {time} of active time at the pace so far)"
     return words
 
 
 def _person(row: ProgressRow, accuracy: Share | None) -> list[str]:
-    pace = f"{row.submitted / row.seconds * 3600:.0f}" if row.seconds else "–"
+    pace = f"{row.timed / row.seconds * 3600:.0f}" if row.seconds else "–"
     return [
         one_line(row.annotator, 40),
         str(row.submitted),
@@ -134,17 +95,10 @@ def _share(share: Share | None) -> str:
     return f"{share.right}/{share.n} [{share.low * 100:.0f} %, {share.high * 100:.0f} %]"
 
 
-def _print_agreement(console: Console, rubric: LabelRubric, given: Sequence[GivenLabel]) -> None:
-    rows = []
-    for verdict in rubric.verdicts:
-        ratings = ratings_of(given, verdict.name)
-        if len(ratings) > 1:
-            raw = raw_agreement(ratings)
-            alpha = krippendorff_alpha(ratings, rubric.level(verdict.name))
-            rows.append([verdict.name, coefficient(raw), coefficient(alpha), str(raw.units)])
-    if rows:
+def _print_agreement(console: Console, agreed: Sequence[Agreed]) -> None:
+    if agreed:
         console.table(
             "agreement so far, with 95 % intervals over questions",
             ["verdict", "raw", "Krippendorff's alpha", "labelled by two or more"],
-            rows,
+            [[each.verdict, coefficient(each.raw), coefficient(each.alpha), str(each.raw.units)] for each in agreed],
         )

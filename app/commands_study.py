@@ -77,7 +77,7 @@ def study(
             "table of them; give the study another name"
         )
     ids = tuple(row.id for row in rows)
-    result = study_result(rows, run_arrays(engine, ids), score_arrays(engine, ids), {run.uid: run for run in stored})
+    result = study_result(rows, run_arrays(engine, ids), score_arrays(engine, ids))
     console.table(f"{headline(result.study)}: percent, 95 % intervals over seeds and questions", *table_cells(result))
     for note in result.notes:
         console.say(note)

@@ -312,9 +312,14 @@ def _distinct_names(first: Mapping[tuple[str, ...], RunRow]) -> dict[tuple[str, 
     told = [place for place, each in enumerate(zip(*parts, strict=True)) if place == 0 or len(set(each)) > 1]
     names = [" ".join(each[place] for place in told if each[place]) for each in parts]
     often = Counter(names)
+    told_apart = [
+        name if often[name] == 1 else f"{name} as in {run.name}"
+        for name, run in zip(names, first.values(), strict=True)
+    ]
+    often = Counter(told_apart)
     return {
-        system: name if often[name] == 1 else f"{name} as in {run.name}"
-        for name, (system, run) in zip(names, first.items(), strict=True)
+        system: name if often[name] == 1 else f"{name} ({run.uid[:8]})"
+        for name, (system, run) in zip(told_apart, first.items(), strict=True)
     }
 
 

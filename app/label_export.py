@@ -7,18 +7,31 @@ from typing import get_args
 
 from app.label_records import ChainWords, ItemName, LabelChange, LabelFile, ProjectSettings, Share, StepWords
 from db.annotation_views import LABEL, RELEASED, HistoryRow, ItemRow, ProjectRow, Role
-from db.queries_annotations import annotators, history, item_rows, slots_of
+from db.queries_annotations import annotators, history, item_rows, labels_revision, slots_of
 from db.queries_runs import list_runs
 from db.queries_texts import ChainText, Database, chain_texts
+from steper_core.errors import UserError
 
 _EVERY = 1_000_000
+_TRIES = 5
 
 
 def labels_of(engine: Database, project: ProjectRow) -> LabelFile:
-    """Everything that a project holds: drafts and skipped items too."""
-    items = item_rows(engine, project.id, limit=_EVERY)
+    """Everything that a project holds, as it was at one moment: drafts and skipped items too.
+
+    Raises:
+        UserError: somebody changed something each time it was read.
+    """
+    for _ in range(_TRIES):
+        revision = labels_revision(engine)
+        found = _read(engine, project)
+        if labels_revision(engine) == revision:
+            return found
+    raise UserError(f"the labels of {project.name!r} changed each of the {_TRIES} times they were read: try again")
+
+
+def _read(engine: Database, project: ProjectRow) -> LabelFile:
     names = {run.uid: run.name for run in list_runs(engine)}
-    by_id = {item.id: _item(item, names.get(item.run_uid, "")) for item in items}
     states = {
         (slot.item_id, annotator, role): slot.state
         for annotator in annotators(engine, project.id)
@@ -28,6 +41,9 @@ def labels_of(engine: Database, project: ProjectRow) -> LabelFile:
     changes: defaultdict[tuple[int, str, str], list[LabelChange]] = defaultdict(list)
     for row in history(engine, project.id):
         changes[row.item_id, row.annotator, row.role].append(_change(row))
+    # Read last, for items that are added meanwhile to be among them.
+    items = item_rows(engine, project.id, limit=_EVERY)
+    by_id = {item.id: _item(item, names.get(item.run_uid, "")) for item in items}
     # Who gave an item back holds it no longer, but the history keeps what was done.
     shares = [
         Share(by_id[item_id], annotator, role, states.get(key, RELEASED), tuple(changes[key]))

@@ -225,17 +225,22 @@ def _gather(rows: Iterable[tuple[int, Mapping[str, Any]]]) -> ReadLabels:
             change = LabelChange.model_validate(row.model_dump(include=set(LabelChange.model_fields)))
         except ValidationError as error:
             problems.append(Problem(line, explain(error)))
-            spoilt.add(tuple(cells.get(name) for name in _SHARE))
+            spoilt.add(_whose(cells.get(name) for name in _SHARE))
             continue
         parts.setdefault(tuple(getattr(row, name) for name in _SHARE), []).append((line, row, change))
     shares = []
     for whose, part in parts.items():
         read = _share(part)
-        if read.share.labelling or whose not in spoilt:
+        if read.share.labelling or _whose(whose) not in spoilt:
             shares.append(read)
         else:
             problems.append(Problem(read.line, VOID))
     return ReadLabels(tuple(shares), {}, {}, tuple(problems))
+
+
+def _whose(cells: Iterable[Any]) -> tuple[str, ...]:
+    """Whose work a row is of, be a cell a list or of other blanks: fields are cleaned when they are read."""
+    return tuple(" ".join(str(cell).split()) for cell in cells)
 
 
 def _share(part: list[tuple[int, _Row, LabelChange]]) -> ReadShare:

@@ -35,8 +35,11 @@ class SeedGroup:
         return tuple(sorted({run.seed for run in self.runs}))
 
     def figure(self, name: str) -> Spread | None:
-        """A figure over the runs that have it, None if fewer than two do."""
-        spread = spread_over_seeds(run.figures[name].mean for run in self.runs if name in run.figures)
+        """A figure over the runs that have it, None if fewer than two do, or not of one version of their evaluator."""
+        found = [run.figures[name] for run in self.runs if name in run.figures]
+        if len({(figure.evaluator, figure.version) for figure in found}) > 1:
+            return None
+        spread = spread_over_seeds(figure.mean for figure in found)
         return spread if spread.n > 1 else None
 
     def fact(self, name: str) -> float | None:
@@ -46,24 +49,25 @@ class SeedGroup:
 
 
 def system_of(run: RunRow) -> tuple[str, ...]:
-    """What two runs of one system have in common, last a digest of their settings."""
+    """What two runs of one system have in common, last a digest of their settings, those of the training included."""
     variant = run.study.variant if run.study else ""
     settings = {name: value for name, value in run.config.items() if name not in _OF_ONE_RUN}
     model = run.config.get("model")
     if isinstance(model, dict):
         settings["model"] = {name: model.get(name) for name in _OF_THE_MODEL}
+    settings["training"] = _training_of(run)
     return (run.kind, run.dataset, run.model, run.method, run.framework, variant, digest_of(settings))
 
 
-def training_of(run: RunRow) -> str:
-    """A digest of what two training runs of one study and variant have in common."""
-    decided = {
+def _training_of(run: RunRow) -> dict[str, object]:
+    """How a run's student was trained, whatever the seed. A study may collect the chains of one teacher again."""
+    sections = _OF_A_TRAINING if run.study else (*_OF_A_TRAINING, "teacher_run")
+    return {
         f"{section}.{key}": value
-        for section in _OF_A_TRAINING
-        for key, value in _entries(run.config.get(section))
+        for section in sections
+        for key, value in _entries(run.training.get(section))
         if f"{section}.{key}" not in UNDECIDED
     }
-    return digest_of(decided)
 
 
 def _entries(section: object) -> Iterable[tuple[str, object]]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.annotation_progress import given_labels, references_of
-from db.annotation_views import ProgressRow, ProjectRow
+from db.annotation_views import ItemRow, LabelRow, ProgressRow, ProjectRow
 from db.queries_annotations import item_rows, labels
 from db.queries_progress import progress
 from db.queries_texts import Database
 from evaluators.agreement import Agreement, krippendorff_alpha, raw_agreement
-from evaluators.label_rubric import parse_label_rubric
-from evaluators.people import Share, control_accuracy, ratings_of
+from evaluators.label_rubric import LabelRubric, parse_label_rubric
+from evaluators.people import GivenLabel, Share, control_accuracy, ratings_of
 
 _EVERY = 1_000_000
 
@@ -33,6 +32,37 @@ class Standing:
     people: tuple[ProgressRow, ...]
     accuracy: dict[str, Share]
     agreed: tuple[Agreed, ...]
+
+
+def given_labels(rows: Sequence[LabelRow], rubric: LabelRubric) -> tuple[GivenLabel, ...]:
+    """Current verdicts as the measures of agreement take them; tags and comments are none."""
+    names = {verdict.name for verdict in rubric.verdicts}
+    return tuple(
+        GivenLabel(
+            item=row.item_id,
+            question=str(row.question_id),
+            number=row.number,
+            field=row.field,
+            value=float(row.value),
+            annotator=row.annotator,
+            role=row.role,
+        )
+        for row in rows
+        if row.field in names and isinstance(row.value, int | float)
+    )
+
+
+def references_of(items: Sequence[ItemRow]) -> dict[int, dict[tuple[int, str], float]]:
+    """The known labels of the control items, by item."""
+    return {
+        item.id: {
+            (int(number), name): float(value)
+            for place, value in item.reference.items()
+            for number, _, name in (place.partition("/"),)
+        }
+        for item in items
+        if item.control
+    }
 
 
 def standing(engine: Database, project: ProjectRow) -> Standing:
@@ -59,5 +89,5 @@ def left(project: ProjectRow) -> int:
 
 def seconds_left(project: ProjectRow, people: Sequence[ProgressRow]) -> float | None:
     """Active seconds for what is left at the mean pace so far; None while no pace is known."""
-    seconds, done = sum(row.seconds for row in people), sum(row.submitted for row in people)
-    return left(project) * seconds / done if seconds and done else None
+    seconds, timed = sum(row.seconds for row in people), sum(row.timed for row in people)
+    return left(project) * seconds / timed if seconds and timed else None

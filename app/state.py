@@ -33,7 +33,8 @@ _TOKEN_LENGTH = 8
 _FIRST_SCORE = "em"
 _MAX_VALUES = 50
 _MAX_TEXT = 500
-_LARGEST_ID = 2**63 - 1
+_LARGEST_ID = 2**31 - 1
+"""What an id's column takes in any database."""
 
 Row = TypeVar("Row")
 

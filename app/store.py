@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from evaluators.significance import PairedResult
 
 _EM: ScoreName = ("em", "")
+_BY_LABELS = frozenset({"annotated", "disagreed"})
+"""Marks of questions that people's labels decide."""
 
 
 class _Database:
@@ -79,6 +81,7 @@ def _question_choices(
 def _questions(
     url: str,
     revision: int,
+    labels_revision: int,
     run_ids: tuple[int, ...],
     where: QuestionFilter,
     offset: int,
@@ -155,10 +158,9 @@ def _study(url: str, revision: int, run_ids: tuple[int, ...]) -> StudyResult:
 
     store = Store(url, revision)
     rows = {run.id: run for run in store.runs()}
-    students = {run.uid: run for run in rows.values() if run.kind == "train"}
     names = tuple(dict.fromkeys(name for name, _ in COLUMNS))
     arrays = [store.run_arrays(run_id) for run_id in run_ids]
-    return study_result([rows[run_id] for run_id in run_ids], arrays, store.score_arrays(run_ids, names), students)
+    return study_result([rows[run_id] for run_id in run_ids], arrays, store.score_arrays(run_ids, names))
 
 
 def _compared(
@@ -195,7 +197,9 @@ class Store:
 
     def questions(self, run_ids: tuple[int, ...], where: QuestionFilter, offset: int, limit: int) -> QuestionPage:
         """One page of the questions of these runs."""
-        return _questions(self.url, self.revision, run_ids, where, offset, limit)
+        # Only what is asked about labels grows old with them.
+        told = labels_revision(self.database()) if _BY_LABELS.intersection(where.marks) else 0
+        return _questions(self.url, self.revision, told, run_ids, where, offset, limit)
 
     def question(self, question_id: int, run_ids: tuple[int, ...]) -> QuestionView | None:
         """A question and its chain under each run."""

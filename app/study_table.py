@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from app.seeds import system_of, training_of
+from app.seeds import system_of
 from app.versions import version_order
 from db.queries import RunArrays, RunRow, ScoreArray, StudyRow
 from evaluators.over_seeds import SystemMean, against_each, system_mean
@@ -67,15 +67,14 @@ def study_result(
     runs: Sequence[RunRow],
     arrays: Sequence[RunArrays | None],
     scores: Sequence[ScoreArray],
-    students: Mapping[str, RunRow],
 ) -> StudyResult:
     """The result of a study from its evaluation runs (at least one, in the order of `studies_of`).
 
     Of a study that was done again, of each variant only the runs with the settings of its last one count, and of two
-    with the same seed the last one. `students` are the training runs by uid, as far as they are known.
+    with the same seed the last one.
     """
     repeated = runs
-    runs = _counting(runs, students)
+    runs = _counting(runs)
     questions = {each.run_id: tuple(each.question_ids.tolist()) for each in arrays if each is not None}
     shown = [each for each in scores if (each.name, each.ability) in COLUMNS]
     newest = {each.evaluator: each.version for each in sorted(shown, key=version_order)}
@@ -103,17 +102,17 @@ def study_result(
     notes = (
         *_superseded(repeated, runs),
         *_outdated(runs, shown, newest),
-        *_notes(em, questions, values, _groups(study, em, students)),
+        *_notes(em, questions, values, _groups(study, em)),
     )
     return StudyResult(study, tuple(variants), notes)
 
 
 def cells(result: StudyResult) -> tuple[list[str], list[list[str]]]:
-    """Header and rows as text: percent with intervals, questions, seeds, seconds a question."""
+    """Header and rows as text: percent with intervals, questions of EM, seeds, seconds a question."""
     rows = [
         [
             variant.name,
-            *(percent(variant.means[column]) for column in COLUMNS),
+            *(_figure(variant, column) for column in COLUMNS),
             str(variant.means["em", ""].n),
             str(len(variant.runs)),
             "–" if variant.seconds is None else f"{variant.seconds:.2f}",
@@ -145,18 +144,23 @@ def percent(found: SystemMean) -> str:
     return f"{found.mean * 100:.1f} [{found.low * 100:.1f}, {found.high * 100:.1f}]"
 
 
-def _counting(runs: Sequence[RunRow], students: Mapping[str, RunRow]) -> list[RunRow]:
+def fewer(variant: VariantResult, column: ScoreName) -> int | None:
+    """On how many questions a column is scored where these are not those of EM."""
+    scored = variant.means[column].n
+    return scored if scored != variant.means["em", ""].n and variant.means[column].mean is not None else None
+
+
+def _figure(variant: VariantResult, column: ScoreName) -> str:
+    scored = fewer(variant, column)
+    return percent(variant.means[column]) + (f" (n {scored})" if scored is not None else "")
+
+
+def _counting(runs: Sequence[RunRow]) -> list[RunRow]:
     by_start = sorted(runs, key=lambda run: run.started)
-    settings = {run.id: _settings_of(run, students) for run in runs}
+    settings = {run.id: system_of(run) for run in runs}
     newest = {_variant(run): settings[run.id] for run in by_start}
     last = {(_variant(run), run.seed): run for run in by_start if settings[run.id] == newest[_variant(run)]}
     return [run for run in runs if last.get((_variant(run), run.seed)) is run]
-
-
-def _settings_of(run: RunRow, students: Mapping[str, RunRow]) -> tuple[object, ...]:
-    """What the seeds of one variant have in common: how they are asked, and how they were trained."""
-    student = students.get(run.checkpoint_run_uid or "")
-    return (*system_of(run), training_of(student) if student else "")
 
 
 def _superseded(runs: Sequence[RunRow], kept: Sequence[RunRow]) -> list[str]:
@@ -205,9 +209,7 @@ def _notes(
     return against_each(compared, "EM")
 
 
-def _groups(
-    study: StudyRow, em: Mapping[str, tuple[Sequence[RunRow], Sequence[int]]], students: Mapping[str, RunRow]
-) -> list[list[str]]:
+def _groups(study: StudyRow, em: Mapping[str, tuple[Sequence[RunRow], Sequence[int]]]) -> list[list[str]]:
     """The trained variants that are compared with each other, in their order."""
     trained = [name for name, (runs, _) in em.items() if any(run.method not in ("base", "gold") for run in runs)]
     if study.shows not in _IN_GROUPS:
@@ -215,9 +217,7 @@ def _groups(
     groups: dict[object, list[str]] = {}
     for name in trained:
         runs, asked = em[name]
-        taught = {
-            student.config.get("teacher_run") for run in runs if (student := students.get(run.checkpoint_run_uid or ""))
-        }
+        taught = {run.training.get("teacher_run") for run in runs}
         groups.setdefault((runs[0].model, frozenset(taught), frozenset(asked)), []).append(name)
     return list(groups.values())
 

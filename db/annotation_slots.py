@@ -13,7 +13,7 @@ from db.annotation_views import ADJUDICATE, HELD, LABEL, RELEASED, SKIPPED, SUBM
 from db.bulk import insert_missing
 from db.clean import clean_name
 from db.models import LABELS_REVISION, RevisionRow
-from db.session import writing
+from db.session import reading, writing
 from steper_core.errors import UserError
 
 TAKEN = (HELD, SUBMITTED)
@@ -48,6 +48,25 @@ def hand_out(engine: Engine, project_id: int, annotator: str, ahead: int = 3) ->
             put_slot(connection, project_id, item, person, LABEL, HELD, now())
         bump_labels(connection)
         return _held(connection, project_id, person)
+
+
+def to_label(engine: Engine, project_id: int, annotator: str) -> frozenset[int]:
+    """The items that a person is labelling or, having begun to label in this project, may yet be handed.
+
+    What others said of these is not for their eyes: they would no longer label by themselves.
+    """
+    with reading(engine) as connection:
+        project = connection.execute(sa.select(Project.__table__).where(Project.id == project_id)).first()
+        person = connection.execute(sa.select(Annotator.id).where(Annotator.name == annotator)).scalar()
+        if project is None or person is None:
+            return frozenset()
+        held = {slot.item_id for slot in _held(connection, project_id, person)}
+        begun = sa.select(SlotRow.item_id).where(
+            SlotRow.project_id == project_id, SlotRow.annotator_id == person, SlotRow.role == LABEL
+        )
+        if project.closed or connection.execute(begun.limit(1)).first() is None:
+            return frozenset(held)
+        return frozenset(held.union(_untaken(connection, project, person, None)))
 
 
 def adjudicate(engine: Engine, project_id: int, annotator: str, item_id: int) -> Slot:
@@ -194,8 +213,8 @@ def _held(connection: Connection, project_id: int, person: int) -> tuple[Slot, .
     return tuple(Slot(row.id, HELD, row.position) for row in rows)
 
 
-def _untaken(connection: Connection, project: Any, person: int, count: int) -> list[int]:
-    """Items with room, in order, that the person never had; or had for labelling, and gave back."""
+def _untaken(connection: Connection, project: Any, person: int, count: int | None) -> list[int]:
+    """So many (None: all) items with room, in order, that the person never had; or had for labelling, and gave back."""
     own = (
         sa.select(SlotRow.item_id)
         .where(

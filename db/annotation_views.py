@@ -161,13 +161,17 @@ class ItemRow:
 
 @dataclasses.dataclass(frozen=True)
 class ProgressRow:
-    """How far a person is. `seconds` of active work on submitted items, `labels` set on all; `last` is any change."""
+    """How far a person is. `labels` were set on all items; `last` is any change.
+
+    `seconds` are those of active work on the `timed` of the submitted items: of imported ones no time may be known.
+    """
 
     annotator: str
     submitted: int
     skipped: int
     held: int
     labels: int
+    timed: int
     seconds: float
     median_seconds: float | None
     last: datetime.datetime | None

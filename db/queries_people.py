@@ -25,13 +25,12 @@ class ItemScore:
 
 @dataclasses.dataclass(frozen=True)
 class ItemVote:
-    """One vote of a judge run on an item's chain (`number` 0) or step."""
+    """One vote of a judge run, told by its uid and its name, on an item's chain (`number` 0) or step."""
 
     item_id: int
     number: int
+    judge_uid: str
     judge_run: str
-    judge: str
-    rubric: str
     verdicts: dict[str, float]
     tags: tuple[str, ...]
 
@@ -71,11 +70,13 @@ def item_votes(engine: Engine, project_id: int) -> tuple[ItemVote, ...]:
     """The votes of judges on a project's items; votes on pairs of chains and those without a verdict are left out."""
     judge = sa.orm.aliased(Run)
     chosen = (
-        sa.select(Item.id.label("item_id"), Judgement.__table__, judge.name.label("judge_run"))
+        sa.select(
+            Item.id.label("item_id"), Judgement.__table__, judge.uid.label("judge_uid"), judge.name.label("judge_run")
+        )
         .join(Judgement, sa.and_(Judgement.judged_uid == Item.run_uid, Judgement.question_id == Item.question_id))
         .join(judge, judge.id == Judgement.run_id)
         .where(Item.project_id == project_id, Judgement.order == "")
-        .order_by(Item.id, judge.name, Judgement.number, Judgement.vote)
+        .order_by(Item.id, judge.name, judge.id, Judgement.number, Judgement.vote)
     )
     with reading(engine) as connection:
         rows = connection.execute(chosen).all()
@@ -83,9 +84,8 @@ def item_votes(engine: Engine, project_id: int) -> tuple[ItemVote, ...]:
         ItemVote(
             item_id=row.item_id,
             number=row.number,
+            judge_uid=row.judge_uid,
             judge_run=row.judge_run,
-            judge=row.judge,
-            rubric=row.rubric,
             verdicts=dict(row.verdicts),
             tags=tuple(row.tags),
         )

@@ -78,6 +78,7 @@ def _progress(name: str, slots: list[Any], given: int) -> ProgressRow:
         skipped=count[SKIPPED],
         held=count[HELD],
         labels=given,
+        timed=len(seconds),
         seconds=sum(seconds),
         median_seconds=_median(seconds),
         last=max(slot.touched for slot in slots),

@@ -36,7 +36,11 @@ class FigureRow:
 
 @dataclasses.dataclass(frozen=True)
 class RunRow:
-    """A run as its run.json tells it. `chain_count` is the number of its chains that are stored."""
+    """A run as its run.json tells it.
+
+    `chain_count` is the number of its chains that are stored; `training` the settings of the training run that its
+    checkpoint is of, as far as that run is stored.
+    """
 
     id: int
     uid: str
@@ -64,6 +68,7 @@ class RunRow:
     checkpoint_run_name: str | None
     checkpoint_step: int | None
     study: StudyRow | None = None
+    training: dict[str, object] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -74,10 +74,10 @@ def normalise_all(texts: Sequence[str]) -> list[str]:
     return [" ".join(piece.split()) for piece in pieces]
 
 
-def score_answer(prediction: str, golds: Sequence[str], rules: str) -> AnswerScore:
+def score_answer(prediction: str | None, golds: Sequence[str], rules: str) -> AnswerScore:
     """Compare a prediction with all accepted answers; each figure is the best over them by itself.
 
-    A missing prediction is the empty text: the scripts count it as 0.
+    None is a missing prediction: the scripts count it as 0, even where a gold answer normalises to nothing.
 
     Raises:
         UserError: no such rules.
@@ -87,9 +87,11 @@ def score_answer(prediction: str, golds: Sequence[str], rules: str) -> AnswerSco
     if not golds:
         raise ValueError("an answer cannot be scored without a gold answer")
     is_musique = rules == "musique"
-    em, f1, precision, recall, acc, acc_bounded = _best(
-        normalise(prediction), [normalise(gold) for gold in golds], is_musique
-    )
+    if prediction is None:
+        em, f1, precision, recall, acc, acc_bounded = _WRONG
+    else:
+        accepted = [normalise(gold) for gold in golds]
+        em, f1, precision, recall, acc, acc_bounded = _best(normalise(prediction), accepted, is_musique)
     return AnswerScore(
         em=em,
         f1=f1,
@@ -145,8 +147,13 @@ def check_rules(rules: str) -> None:
 
 
 def acc_text(chain: Chain, golds: Sequence[str]) -> float:
-    """The paper's Acc (StepER, Lee et al. 2025): 1 if a gold answer is contained in all text the chain generated."""
+    """The paper's Acc (StepER, Lee et al. 2025): 1 if a gold answer is contained in all text the chain generated.
+
+    A chain that wrote nothing and gave no answer has none, even where a gold answer normalises to nothing.
+    """
     written = normalise(" ".join(chain.rationales))
+    if not written and chain.answer is None:
+        return 0.0
     accepted = [normalise(gold) for gold in golds]
     return float(any(gold in written if gold else not written for gold in accepted))
 

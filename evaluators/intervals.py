@@ -58,20 +58,20 @@ def figures_of(scores: Iterable[Score], question_ids: Iterable[str], seed: int =
     """A figure for each score, over the expected questions; one without a score counts as unscored.
 
     Scores of steps are averaged over the scored steps of each question first. A name that chains have too is taken from
-    the chains. Of two scores of the same thing the later one holds, and of two versions only the later one's scores. A
-    figure has the score's name, a judge's also the judge's (name@judge:model), for several may judge one run.
+    the chains. Of two scores of the same thing the later one holds, and of several versions all scores of the one that
+    comes last. A figure has the score's name, a judge's also the judge's (name@judge:model), for several may judge one
+    run.
 
     Raises:
         UserError: two evaluators that are no judges give scores of one name.
     """
-    collected: dict[str, _Scores] = {}
+    collected: dict[tuple[str, str], _Scores] = {}
+    latest: dict[str, _Scores] = {}
     for score in scores:
         key = score.name if ":" not in score.evaluator else f"{score.name}@{score.evaluator}"
-        found = collected.get(key)
-        if found is None or found.version != score.version:
-            _check_one_evaluator(found, score)
-            found = collected[key] = _Scores(score.evaluator, score.version)
-        _check_one_evaluator(found, score)
+        _check_one_evaluator(latest.get(key), score)
+        found = collected.setdefault((key, score.version), _Scores(score.evaluator, score.version))
+        latest[key] = found
         if score.step is None:
             found.chains[score.question_id] = score.value
         else:
@@ -81,7 +81,7 @@ def figures_of(scores: Iterable[Score], question_ids: Iterable[str], seed: int =
         key: figure_of(found.values(expected), seed).model_copy(
             update={"evaluator": found.evaluator, "version": found.version}
         )
-        for key, found in collected.items()
+        for key, found in latest.items()
     }
 
 

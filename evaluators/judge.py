@@ -225,6 +225,6 @@ def _figures(rubric: Rubric, item: Item, values: dict[str, float]) -> dict[str, 
         return values
     figures = {**values, SQA: math.fsum(values.values()) / len(values)}
     question = item.question
-    if score_answer(item.chain.answer or "", question.golds, question.dataset).acc == 1:
+    if score_answer(item.chain.answer, question.golds, question.dataset).acc == 1:
         figures[RI] = float(all(value == 1 for value in values.values()))
     return figures

@@ -97,6 +97,14 @@ class CallFailedError(Exception):
         self.unreachable = unreachable
 
 
+class RefusedCallError(CallFailedError):
+    """A call that the server takes from nobody, such as one longer than its context; `option` is what it names."""
+
+    def __init__(self, reason: str, option: str | None) -> None:
+        super().__init__(reason)
+        self.option = option
+
+
 class JudgeServer:
     """Asks one model of one server. The key comes from the environment; neither it nor a password in `url` is shown.
 
@@ -177,7 +185,7 @@ class JudgeServer:
                     response_format=_response_format(_PROBE_SCHEMA),
                     n=2,
                 )
-            except _RefusedCallError as error:
+            except RefusedCallError as error:
                 left = [option for option in _OPTIONAL if option not in self.traits.refused]
                 if not left:
                     raise
@@ -214,7 +222,7 @@ class JudgeServer:
                 "check --model, and whether the base URL ends in /v1"
             ) from error
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            raise _RefusedCallError(reason_of(error, self._key), option_named(error)) from error
+            raise RefusedCallError(reason_of(error, self._key), option_named(error)) from error
         except openai.APIStatusError as error:
             raise CallFailedError(reason_of(error, self._key)) from error
         except openai.APITimeoutError as error:
@@ -226,12 +234,6 @@ class JudgeServer:
         if not isinstance(found, ChatCompletion) or not isinstance(found.choices, list):
             raise CallFailedError("an answer that is no chat completion; does the base URL end in /v1?")
         return found
-
-
-class _RefusedCallError(CallFailedError):
-    def __init__(self, reason: str, option: str | None) -> None:
-        super().__init__(reason)
-        self.option = option
 
 
 def _kept(name: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from evaluators.judge_cache import Answer
-from evaluators.judge_server import CallFailedError
+from evaluators.judge_server import CallFailedError, RefusedCallError
 from steper_core.errors import UserError
 
 Job = TypeVar("Job")
@@ -112,6 +112,9 @@ class Session(Generic[Job]):
             if isinstance(each.answer, Answer):
                 self._answered += 1
                 self._failures = 0
+            elif isinstance(each.answer, RefusedCallError):
+                # It says something of this call and nothing of the server: that is there.
+                continue
             elif isinstance(each.answer, CallFailedError):
                 self._failures += 1
                 self._give_up(each.answer)

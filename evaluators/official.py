@@ -83,8 +83,8 @@ def score_file(gold_file: GoldFile, predictions: Predictions) -> FileScore:
     problems: list[str] = []
     unscored = _why_unscored(gold_file, predictions)
     for part in _PARTS:
-        table = getattr(predictions, part.field)
-        if table and part.group not in unscored:
+        table = getattr(predictions, part.field) or {}
+        if any(table.values()) and part.group not in unscored:
             compared = _compare(part, golds, table, predictions.name)
             columns.update(zip(part.figures, _columns(compared.rows), strict=False))
             missing[part.words] = compared.missing

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluators.resampling import Values
-from evaluators.significance import holm, over_seeds, system_over_seeds
+from evaluators.significance import ALPHA, holm, over_seeds, system_over_seeds
 from evaluators.verdict import Unit, verdict_over_seeds
 
 Runs = Mapping[str, Sequence[Values]]
@@ -63,9 +63,10 @@ def against_each(
     pairs = [(reference, name, runs) for reference, runs in groups for name in runs if name != reference]
     results = [over_seeds(runs[one], runs[other], seed=seed, resamples=resamples) for one, other, runs in pairs]
     adjusted = holm([result.p for result in results])
+    made = sum(result.p is not None for result in results)
     sentences = []
     for (reference, name, _), result, p in zip(pairs, results, adjusted, strict=True):
         words = verdict_over_seeds(reference, name, score, result, unit=unit)
-        lost = len(pairs) > 1 and result.p is not None and result.p < 0.05 <= (p if p is not None else 1.0)
-        sentences.append(words + (f"; not so once {len(pairs)} comparisons are allowed for" if lost else ""))
+        lost = result.p is not None and p is not None and result.p < ALPHA <= p
+        sentences.append(words + (f"; not so once {made} comparisons are allowed for" if lost else ""))
     return sentences

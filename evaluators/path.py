@@ -81,7 +81,7 @@ def _premature_answer(chain: Chain, result: ChainResult) -> Value:
 
 
 def _right_by_wrong_path(chain: Chain, question: Question, result: ChainResult) -> Value:
-    if not score_answer(chain.answer or "", question.golds, question.dataset).em:
+    if not score_answer(chain.answer, question.golds, question.dataset).em:
         return Value(None, WRONG_ANSWER)
     return _incomplete(result)
 

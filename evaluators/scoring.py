@@ -17,10 +17,10 @@ from evaluators.steps import score_steps
 from evaluators.values import Measure, Value
 from steper_core.records import Chain, Passage, Question, Score
 
-ANSWERS_VERSION = "1"
+ANSWERS_VERSION = "2"
 """Raised whenever a figure of the evaluator "answers" changes for the same chain."""
 
-STEPS_VERSION = "1"
+STEPS_VERSION = "2"
 """Raised whenever a figure of the evaluator "steps" changes for the same chain."""
 
 RETRIEVAL_VERSION = "1"
@@ -56,8 +56,8 @@ class AnswerScorer:
     version: str = ANSWERS_VERSION
 
     def score(self, question: Question, chain: Chain) -> list[Score]:
-        """Score the answer by the rules of the question's dataset; a missing answer counts as an empty one."""
-        values = asdict(score_answer(chain.answer or "", question.golds, question.dataset))
+        """Score the answer by the rules of the question's dataset; a missing answer is wrong."""
+        values = asdict(score_answer(chain.answer, question.golds, question.dataset))
         values["acc_text"] = acc_text(chain, question.golds)
         return [
             _score(

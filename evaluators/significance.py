@@ -165,11 +165,11 @@ def over_seeds(
 ) -> SeedsResult:
     """Compare two systems that were trained with several seeds each, all asked the same questions.
 
-    Hierarchical bootstrap: every resample draws the questions (the same for all runs) and, independently, the seeds of
-    each system. Deviations of the drawn seeds from their mean are stretched by sqrt(S / (S - 1)), as Rao and Wu (1988)
-    rescale a bootstrap of few units: drawing two seeds of two would show only half of their variance. Questions and
-    seeds are crossed, where this errs on the wide side (Owen 2007). With one seed each it is `paired`'s bootstrap;
-    spread between seeds is then not in it. `p` as there.
+    Every resample draws the questions (the same for all runs) and adds what other seeds would do: Student's t (1908)
+    for two means, scaled by the spread of the seeds' own means, which both systems are taken to share. Drawing from two
+    or three seeds instead would show far too little of it. Questions and seeds are crossed, where adding the two errs
+    on the wide side (Owen 2007). With one seed each it is `paired`'s bootstrap, and spread between seeds is not in it.
+    `p` as there.
 
     Raises:
         ValueError: a system has no run, arrays are not flat and equally long, or a value is infinite.
@@ -183,11 +183,12 @@ def over_seeds(
     if not n:
         return SeedsResult(0, dropped, *seeds, None, None, None, None, None, None)
     differences = scored[:, seeds[0] :].mean(axis=1) - scored[:, : seeds[0]].mean(axis=1)
-    runs = resampled_means(scored, seed, resamples)
-    rng = np.random.default_rng([seed, *seeds])
-    means = _over_drawn_seeds(runs[:, seeds[0] :], rng) - _over_drawn_seeds(runs[:, : seeds[0]], rng)
     difference = _mean(differences)
-    low, high = _interval(means, difference, n)
+    # Drawn for the higher system against the lower one, as in `paired`.
+    sign = -1.0 if difference < 0 else 1.0
+    drawn = resampled_means(sign * differences[:, np.newaxis], seed, resamples)[:, 0]
+    means = sign * (drawn + _of_other_seeds(scored, seeds, seed, resamples))
+    low, high = _interval(means.clip(-1.0, 1.0) if _are_shares(scored) else means, difference, n)
     return SeedsResult(
         n=n,
         dropped=dropped,
@@ -216,11 +217,10 @@ def system_over_seeds(
     scored = values[~np.isnan(values).any(axis=1)]
     if not len(scored):
         return None, None, None, 0
-    means = _over_drawn_seeds(resampled_means(scored, seed, resamples), np.random.default_rng([seed, len(runs)]))
+    drawn = resampled_means(scored.mean(axis=1, keepdims=True), seed, resamples)[:, 0]
     mean = _mean(scored.ravel())
-    # Stretched, a mean could leave the range of its own values: no share is above 100 %.
-    within = means.clip(scored.min(), scored.max())
-    return mean, *_interval(within, mean, len(scored)), len(scored)
+    means = drawn + _of_other_seeds(scored, (len(runs),), seed, resamples)
+    return mean, *_interval(means.clip(0.0, 1.0) if _are_shares(scored) else means, mean, len(scored)), len(scored)
 
 
 def by_group(
@@ -343,11 +343,20 @@ def _mcnemar_power(difference: float, n: int, discordance: float) -> float:
     return float(np.average(rejects, weights=binom.pmf(differing, n, discordance)))
 
 
-def _over_drawn_seeds(means: Values, rng: np.random.Generator) -> Values:
-    """Mean over seeds (columns) drawn with replacement in every resample (row), deviations rescaled."""
-    resamples, seeds = means.shape
-    if seeds == 1:
-        return means[:, 0]
-    drawn = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds
-    weights = 1 / seeds + (drawn - 1 / seeds) * math.sqrt(seeds / (seeds - 1))
-    return np.asarray((means * weights).sum(axis=1))
+def _are_shares(scored: Values) -> bool:
+    """Whether no mean can lie outside of 0 and 1, however few seeds there are to tell."""
+    return bool(((scored >= 0) & (scored <= 1)).all())
+
+
+def _of_other_seeds(scored: Values, systems: Sequence[int], seed: int, resamples: int) -> Values:
+    """How far other seeds would move the mean of a system, or the difference of two: (resamples,), around 0.
+
+    `systems` are how many columns of `scored` belong to each. One seed alone tells nothing of a spread.
+    """
+    freedom = sum(systems) - len(systems)
+    if not freedom:
+        return np.zeros(resamples)
+    own = np.split(scored.mean(axis=0), np.cumsum(systems)[:-1])
+    variance = sum(float(np.square(means - means.mean()).sum()) for means in own) / freedom
+    scale = math.sqrt(variance * sum(1 / count for count in systems))
+    return scale * np.random.default_rng([seed, *systems]).standard_t(freedom, size=resamples)

@@ -46,7 +46,7 @@ def verdict(
     if result.n == 1:
         size = signed(result.difference, unit)
         return f"1 question is too few to compare {name_a} and {name_b} by {score}: {size}{_left_out(result)}"
-    power = _power(result, unit)
+    power = _power(result, unit, comparisons)
     if not result.differing:
         return f"{name_a} and {name_b} have the same {score} on each of {result.n} questions{power}{_left_out(result)}"
     evidence = _evidence(result.difference, result.low, result.high, unit)
@@ -64,9 +64,8 @@ def verdict_over_seeds(name_a: str, name_b: str, score: str, result: SeedsResult
         return f"no question is scored by {score} in every run of {name_a} and {name_b}: nothing can be said"
     systems = [f"{name_b} ({_count(result.seeds_b, 'seed')})", f"{name_a} ({_count(result.seeds_a, 'seed')})"]
     evidence = _evidence(result.difference, result.low, result.high, unit)
-    tested = f"{evidence}, {format_p(result.p)} (bootstrap over seeds and questions)"
-    single = [name for name, seeds in ((name_a, result.seeds_a), (name_b, result.seeds_b)) if seeds == 1]
-    caution = f"; how other seeds of {' and '.join(single)} would do is not in it" if single else ""
+    tested = f"{evidence}, {format_p(result.p)} ({_resampled(result)})"
+    caution = _of_single_seeds(name_a, name_b, result)
     if result.p < ALPHA:
         direction = "higher" if result.difference > 0 else "lower"
         claim = f"mean {score} of {systems[0]} is {direction} than that of {systems[1]} on {_questions(result.n)}"
@@ -123,6 +122,19 @@ def signed(difference: float, unit: Unit = "share") -> str:
     return f"{100 * difference:+.1f} points" if unit == "share" else f"{difference:+.2f}"
 
 
+def _resampled(result: SeedsResult) -> str:
+    one_each = result.seeds_a == result.seeds_b == 1
+    return "bootstrap over questions" if one_each else "bootstrap over questions, Student's t over seeds"
+
+
+def _of_single_seeds(name_a: str, name_b: str, result: SeedsResult) -> str:
+    """What is taken for granted where a system has one seed."""
+    single = [name for name, seeds in ((name_a, result.seeds_a), (name_b, result.seeds_b)) if seeds == 1]
+    if len(single) == 2:
+        return f"; how other seeds of {' and '.join(single)} would do is not in it"
+    return f"; other seeds of {single[0]} are taken to vary as much" if single else ""
+
+
 def _claim(name_a: str, name_b: str, score: str, result: PairedResult) -> str:
     direction = "higher" if (result.difference or 0) > 0 else "lower"
     if result.flow is None:
@@ -151,10 +163,12 @@ def _correction(adjusted_p: float | None, comparisons: int) -> str:
     return f" ({format_p(adjusted_p)} after Holm's correction for {comparisons} comparisons)"
 
 
-def _power(result: PairedResult, unit: Unit) -> str:
+def _power(result: PairedResult, unit: Unit, comparisons: int) -> str:
     if result.detectable is None:
         return ""
-    return f"; a true difference of {_range([result.detectable], unit)} would be found with {100 * POWER:.0f} % power"
+    alone = " by this comparison alone" if comparisons > 1 else ""
+    size = _range([result.detectable], unit)
+    return f"; a true difference of {size} would be found with {100 * POWER:.0f} % power{alone}"
 
 
 def _range(differences: Sequence[float], unit: Unit) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import streamlit as st
 
 from app.agreeing import Findings, subjects
-from app.annotation_progress import given_labels, references_of
 from app.plain import one_line
+from app.standing import given_labels, references_of
 from app.state import AgreementState, run_tokens
 from app.store import Store
 from app.urls import enter, href, read, while_shown, write
@@ -26,6 +26,7 @@ from app.views.agreement_tables import (
 )
 from app.views.component import Event
 from app.views.frame import begin
+from app.views.widgets import names_apart
 from db.annotation_views import ProjectRow
 from db.queries_annotations import item_row, item_rows, labels, list_projects
 from evaluators.label_rubric import LabelRubric, parse_label_rubric
@@ -135,7 +136,7 @@ def _choose(label: str, options: Mapping[str, str], chosen: str, field: str, wid
         label,
         list(options),
         key=key,
-        format_func=lambda option: one_line(options[option], 60),
+        format_func=names_apart(options, 60).__getitem__,
         on_change=while_shown(lambda: _change(**{field: st.session_state[key], "first": "", "second": "", "cell": ""})),
         width=width,
     )

@@ -12,7 +12,7 @@ from app.label_checks import person_of
 from app.plain import one_line
 from app.state import PAGE_SIZE, AnnotateState, pages, run_tokens
 from app.store import Store, open_store
-from app.urls import enter, read, visit, write
+from app.urls import enter, read, visit, while_shown, write
 from app.views.annotate_work import Desk, draw_work, work_data
 from app.views.disagreements import show_disagreements
 from app.views.frame import begin
@@ -78,7 +78,7 @@ def _ask_who(store: Store, project: ProjectRow) -> None:
         key="annotate_person",
         placeholder="choose your name or type a new one",
         accept_new_options=True,
-        on_change=lambda: _change(person=st.session_state["annotate_person"] or ""),
+        on_change=while_shown(lambda: _change(person=st.session_state["annotate_person"] or "")),
         width=380,
     )
     st.caption("Until there is a sign-in, the name says who you are. It stands in the history of every label you give.")

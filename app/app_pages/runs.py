@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.seeds import seed_groups
 from app.state import RunsState, pages, run_tokens
 from app.store import Store
 from app.tokens import KINDS
@@ -34,9 +35,8 @@ def show() -> None:
         return
     count = pages(len(rows), _PAGE_SIZE)
     page = min(state.page, count)
-    event = show_runs(
-        run_tokens(store.runs()), rows[(page - 1) * _PAGE_SIZE : page * _PAGE_SIZE], state, on_event=_handle
-    )
+    shown = rows[(page - 1) * _PAGE_SIZE : page * _PAGE_SIZE]
+    event = show_runs(run_tokens(store.runs()), shown, seed_groups(rows), state, on_event=_handle)
     show_mixed_versions(mixed_versions(rows))
     turn_pages(count, page, lambda number: _change(page=number), key="runs_page")
     if event and event[0] == "go":

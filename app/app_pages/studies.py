@@ -12,6 +12,7 @@ from app.study_table import COLUMNS, StudyResult, headline, studies_of
 from app.urls import enter, read, while_shown, write
 from app.views.frame import begin
 from app.views.study import show_variants, study_figure
+from app.views.widgets import names_apart
 
 _LABELS = {" ".join(filter(None, name)): title for name, title in COLUMNS.items()}
 _NAMES = {" ".join(filter(None, name)): name for name in COLUMNS}
@@ -45,7 +46,7 @@ def _choose_study(names: list[str], chosen: str) -> None:
         "Study",
         names,
         key="studies_study",
-        format_func=lambda name: one_line(name, 60),
+        format_func=names_apart({name: name for name in names}, 60).__getitem__,
         width=380,
         on_change=while_shown(lambda: _change(study=st.session_state["studies_study"])),
     )

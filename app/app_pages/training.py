@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import streamlit as st
 
 from app.charts import training_figure
 from app.state import TrainingState, find_runs, run_tokens
-from app.tokens import MAX_TRAINED
+from app.store import Store
+from app.tokens import MAX_TRAINED, RUN_LETTERS
 from app.urls import enter, read, write
+from app.views.compare_training import checkpoints_of
 from app.views.frame import begin
 from app.views.messages import show_unknown_runs
 from app.views.run_choice import choose_runs, offer_newest
 from app.views.training_table import show_training_table
+from db.queries import RunRow
 
 
 def show() -> None:
@@ -42,6 +46,21 @@ def show() -> None:
         st.info("Nothing was logged by then.")
         return
     st.plotly_chart(training_figure(points, *_colours()), config={"displayModeBar": False}, key="training_chart")
+    _offer_scores(store, runs)
+
+
+def _offer_scores(store: Store, runs: Mapping[str, RunRow]) -> None:
+    """Links to the scores over the same steps, of the runs whose checkpoints were evaluated."""
+    evaluated = [run for run in store.runs() if run.kind == "evaluate" and run.chain_count > 0]
+    for position, (token, run) in enumerate(runs.items()):
+        count = len(checkpoints_of(run, evaluated))
+        if count:
+            st.page_link(
+                "app_pages/compare.py",
+                label=f"Scores of {RUN_LETTERS[position]} over its steps ({count} evaluated)",
+                icon=":material/show_chart:",
+                query_params={"train": token},
+            )
 
 
 def _colours() -> tuple[str, str]:

@@ -71,7 +71,8 @@ def work_data(store: Store, desk: Desk, stored: Sequence[str], refused: Mapping[
     """What the component draws; `stored` and `refused` acknowledge what it sent."""
     engine = store.database()
     slots = _slots(store, desk)
-    items = [_item(store, desk, slot) for slot in slots]
+    runs = {run.id: run for run in store.runs()}
+    items = [_item(store, desk, slot, runs) for slot in slots]
     held = [slot.item_id for slot in slots if slot.state == HELD]
     return {
         # The browser keeps by it what is not stored yet; another database has a project of the same id.
@@ -105,7 +106,7 @@ def _slots(store: Store, desk: Desk) -> Sequence[Slot]:
     return [*ended, *hand_out(engine, project.id, desk.person, AHEAD)]
 
 
-def _item(store: Store, desk: Desk, slot: Slot) -> dict[str, Any] | None:
+def _item(store: Store, desk: Desk, slot: Slot, runs: Mapping[int, RunRow]) -> dict[str, Any] | None:
     engine = store.database()
     row = item_row(engine, slot.item_id)
     if row is None:
@@ -115,7 +116,6 @@ def _item(store: Store, desk: Desk, slot: Slot) -> dict[str, Any] | None:
     given = labels(engine, desk.project.id, item_id=row.id, submitted=False)
     own = [label for label in given if label.annotator == desk.person and label.role == desk.role]
     shown = not desk.project.blind or slot.state == SUBMITTED or desk.role == ADJUDICATE
-    run = next((run for run in store.runs() if run.id == row.run_id), None)
     base = {
         "id": row.id,
         "state": slot.state,
@@ -138,11 +138,19 @@ def _item(store: Store, desk: Desk, slot: Slot) -> dict[str, Any] | None:
     return {
         **base,
         "question": plain(view.text),
-        "steps": [_step(step, chain, view, gold=shown) for step in chain.steps],
+        "steps": _steps(store.url, store.revision, view.id, chain.run_id, gold=shown),
         "abilities": sorted({step.ability for step in chain.steps}),
         "answer": None if chain.answer is None else plain(chain.answer),
-        "revealed": _revealed(row, view, chain, run) if shown else None,
+        "revealed": _revealed(row, view, chain, runs.get(row.run_id or -1)) if shown else None,
     }
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _steps(url: str, revision: int, question_id: int, run_id: int, *, gold: bool) -> list[dict[str, Any]]:
+    """A chain's steps as they are sent. They are kept: to find its words in its passages with every key takes long."""
+    view = Store(url, revision).question(question_id, (run_id,))
+    chain = view.chains[0] if view is not None else None
+    return [] if view is None or chain is None else [_step(step, chain, view, gold=gold) for step in chain.steps]
 
 
 def _step(step: StepView, chain: ChainView, view: QuestionView, *, gold: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from app.state import CompareState
 from app.tokens import ABILITIES, METHOD_ORDER
 from app.urls import while_shown
 from app.views.compare_words import held_scores, score_label
-from app.views.widgets import choose_one
+from app.views.widgets import choose_one, names_apart
 from db.queries import RunRow
 from evaluators.meanings import meaning_of
 
@@ -35,7 +35,7 @@ def choose_score(
         "Score",
         options,
         key="compare_score",
-        format_func=score_label,
+        format_func=names_apart({name: score_label(name) for name in options}, 60).__getitem__,
         on_change=while_shown(lambda: on_score(st.session_state["compare_score"])),
         width=230,
     )

@@ -9,14 +9,15 @@ from typing import Any
 
 import streamlit as st
 
-from app.annotation_progress import given_labels
 from app.plain import one_line
+from app.standing import given_labels
 from app.state import PAGE_SIZE, AnnotateState, pages
 from app.store import Store
 from app.urls import read, write
 from app.views.label_words import readable
 from app.views.project_table import Cell, ability, below, column, door, draw_table, label, words
 from app.views.widgets import choose_one, turn_pages
+from db.annotation_slots import to_label
 from db.annotation_views import ADJUDICATE, HELD, LabelRow, ProjectRow
 from db.queries_annotations import annotators, labels, labels_revision, slots_of
 from db.queries_texts import ChainText, Database, chain_texts
@@ -49,14 +50,14 @@ class Difference:
 class Surroundings:
     """What rows are told with: who is reading, the rubric, the chains' words by item, and who decides which item.
 
-    `held` are items that the reader is labelling.
+    `own` are items that the reader is labelling, or may yet be handed.
     """
 
     state: AnnotateState
     rubric: LabelRubric
     texts: Mapping[int, ChainText]
     deciding: Mapping[int, str]
-    held: Set[int]
+    own: Set[int]
 
 
 def differences_of(rows: Sequence[LabelRow], rubric: LabelRubric) -> tuple[Difference, ...]:
@@ -73,12 +74,6 @@ def deciding(engine: Database, project_id: int) -> dict[int, str]:
         for slot in slots_of(engine, project_id, name, ADJUDICATE, limit=0)
         if slot.state == HELD
     }
-
-
-def held_by(engine: Database, project_id: int, person: str) -> frozenset[int]:
-    """The items that a person is labelling now: what others said of them is not for their eyes yet."""
-    slots = slots_of(engine, project_id, person, limit=0) if person else ()
-    return frozenset(slot.item_id for slot in slots if slot.state == HELD)
 
 
 def next_open(
@@ -125,7 +120,7 @@ def show_disagreements(store: Store, project: ProjectRow, state: AnnotateState) 
         parse_label_rubric(project.rubric),
         _texts(store, rows),
         deciding(engine, project.id),
-        held_by(engine, project.id, state.person),
+        to_label(engine, project.id, state.person),
     )
     items = len({each.found.item for each in chosen})
     draw_table(
@@ -147,9 +142,9 @@ def difference_cells(each: Difference, around: Surroundings) -> list[Cell]:
     words_of = around.texts.get(found.item)
     question = one_line(words_of.question, _QUESTION) if words_of else each.question_key
     about = [_place(found.number, words_of), [words(readable(found.field))]]
-    if found.item in around.held:
+    if found.item in around.own:
         said = words("shown once you have submitted it", "grey")
-        return [[words(question)], *about, [said], [words("you are labelling it", "grey")], [words("–", "grey")]]
+        return [[words(question)], *about, [said], [words("yours to label", "grey")], [words("–", "grey")]]
     desk = AnnotateState(state.project, state.person, "work", found.item, found.number)
     past = AnnotateState(state.project, state.person, "history", found.item)
     verdict = next(verdict for verdict in around.rubric.verdicts if verdict.name == found.field)

@@ -11,7 +11,9 @@ from steper_core.errors import UserError
 # Streamlit has no option for the side margins of a wide page; this text is fixed and holds no data.
 _STYLE = """<style>
 .stMainBlockContainer { padding-left: clamp(1rem, 2.5vw, 3rem); padding-right: clamp(1rem, 2.5vw, 3rem); }
-.stColumn:has(.st-key-question_column) { position: sticky; top: 4.2rem; align-self: flex-start; }
+@media (min-width: 641px) { /* below, Streamlit stacks columns */
+  .stColumn:has(.st-key-question_column) { position: sticky; top: 4.2rem; align-self: flex-start; }
+}
 .st-key-chains_runs { min-width: min(20rem, 100%); }
 .stButtonGroup button[data-variant="segmented_control"][data-selected] { color: inherit; font-weight: 600; }
 </style>"""

@@ -9,11 +9,11 @@ from app.plain import one_line
 from app.state import AnnotateState, pages
 from app.store import Store
 from app.urls import read, write
-from app.views.disagreements import held_by
 from app.views.label_words import readable
 from app.views.project_table import Cell, column, draw_table, label, tag, words
 from app.views.project_words import say
 from app.views.widgets import turn_pages
+from db.annotation_slots import to_label
 from db.annotation_views import (
     ADJUDICATE,
     COMMENT,
@@ -46,9 +46,9 @@ def show_history(store: Store, project: ProjectRow, state: AnnotateState) -> Non
     if item is None or item.project_id != project.id:
         say([("warn", "The link names an item that is not in this project.")], key="history_missing")
         return
-    if item.id in held_by(engine, project.id, state.person):
+    if item.id in to_label(engine, project.id, state.person):
         say(
-            [("warn", "You are labelling this item: its history opens once you have submitted it.")], key="history_shut"
+            [("warn", "This item is yours to label: its history opens once you have submitted it.")], key="history_shut"
         )
         return
     rows = history(engine, project.id, item_id=item.id)

@@ -10,9 +10,10 @@ import streamlit as st
 from app.plain import one_line
 from app.state import AnnotateState
 from app.store import open_store
-from app.urls import read, write
+from app.urls import read, while_shown, write
 from app.views.component import Component, Event
-from app.views.disagreements import all_differences, deciding, held_by, next_open
+from app.views.disagreements import all_differences, deciding, next_open
+from db.annotation_slots import to_label
 from db.annotation_views import ProjectRow
 from db.queries_annotations import get_project
 
@@ -32,7 +33,7 @@ def show_heading(project: ProjectRow, state: AnnotateState) -> None:
             key=_TAB,
             format_func=_TABS.__getitem__,
             label_visibility="collapsed",
-            on_change=_turn_to,
+            on_change=while_shown(_turn_to),
         )
 
 
@@ -83,8 +84,8 @@ def _go_on(now: AnnotateState) -> None:
     if project is None:
         return
     others = [item for item, who in deciding(store.database(), project.id).items() if who != now.person]
-    held = held_by(store.database(), project.id, now.person)
-    found = next_open(all_differences(store, project), now.item, {*others, *held})
+    own = to_label(store.database(), project.id, now.person)
+    found = next_open(all_differences(store, project), now.item, {*others, *own})
     if found is None:
         write(AnnotateState(project=now.project, person=now.person, view="disagreements"))
     else:

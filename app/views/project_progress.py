@@ -107,7 +107,7 @@ def state_lines(project: ProjectRow, people: Sequence[ProgressRow]) -> list[Line
 
 def person_cells(row: ProgressRow, accuracy: Share | None) -> list[Cell]:
     """A row of the table of people."""
-    pace = f"{row.submitted / row.seconds * 3600:,.0f}" if row.seconds and row.submitted else "–"
+    pace = f"{row.timed / row.seconds * 3600:,.0f}" if row.seconds else "–"
     return [
         [words(row.annotator)],
         [number(row.submitted)],
@@ -151,7 +151,9 @@ def _sample(project: ProjectRow) -> str:
     sample, count = project.sample.get("sample"), project.sample.get("count")
     if not sample:
         return ""
-    fewer = f", which leaves {project.items:,} of the {count:,} asked for" if count and project.items < count else ""
+    # An imported project's sample is whatever its file says.
+    asked = isinstance(count, int) and project.items < count
+    fewer = f", which leaves {project.items:,} of the {count:,} asked for" if asked else ""
     return f"sample {sample}, seed {project.seed}{fewer}"
 
 

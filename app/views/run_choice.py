@@ -27,19 +27,16 @@ def choose_runs(
 ) -> None:
     """A field for the runs to show; chosen ones carry their letter."""
     letters = dict(zip(chosen, RUN_LETTERS, strict=False))
-    times = Counter(one_line(run.name, _NAME) for run in known.values())
+    names = _names(known)
 
     def name(token: str) -> str:
-        short = one_line(known[token].name, _NAME)
-        # The field knows its options by what it shows: two runs of one name must not look the same.
-        unique = short if times[short] == 1 else f"{short} {token}"
-        return f"{letters[token]}  {unique}" if token in letters else f"{unique}  ({_about(known[token])})"
+        return _lettered(letters[token], names[token]) if token in letters else _described(names[token], known[token])
 
     choose_many(
         label,
         list(known),
         chosen,
-        on_change,
+        lambda values: on_change(tokens_of(values, known)),
         key=key,
         name=name,
         most=most,
@@ -49,10 +46,39 @@ def choose_runs(
     )
 
 
+def tokens_of(values: Sequence[str], known: Mapping[str, RunRow]) -> tuple[str, ...]:
+    """The runs that a field's values mean.
+
+    Its options change their text with the choice. A browser that was not drawn anew since may send the text of before,
+    which the field does not know and gives as it is.
+    """
+    by_text = {
+        text: token
+        for token, name in _names(known).items()
+        for text in (_described(name, known[token]), *(_lettered(letter, name) for letter in RUN_LETTERS))
+    }
+    return tuple(dict.fromkeys(by_text.get(value, value) for value in values))
+
+
 def offer_newest(label: str, known: Mapping[str, RunRow], on_choose: Callable[[tuple[str, ...]], None]) -> None:
     """A button that shows the newest of these runs."""
     newest = max(known, key=lambda token: known[token].started)
     st.button(label, type="primary", on_click=on_choose, args=((newest,),))
+
+
+def _names(known: Mapping[str, RunRow]) -> dict[str, str]:
+    """Short names, no two of them alike: the field knows its options by what it shows."""
+    short = {token: one_line(run.name, _NAME) for token, run in known.items()}
+    times = Counter(short.values())
+    return {token: name if times[name] == 1 else f"{name} {token}" for token, name in short.items()}
+
+
+def _lettered(letter: str, name: str) -> str:
+    return one_line(f"{letter}  {name}")
+
+
+def _described(name: str, run: RunRow) -> str:
+    return one_line(f"{name}  ({_about(run)})")
 
 
 def _about(run: RunRow) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.formats import MISSING, duration, interval, number, percent
 from app.plain import one_line, plain
-from app.seeds import SeedGroup, seed_groups, system_of
+from app.seeds import SeedGroup, system_of
 from app.state import RunsState
 from app.tokens import FIGURES, KINDS, MAX_COMPARED, RUN_LETTERS, chosen_run
 from app.views.component import Component, Event
@@ -33,10 +33,18 @@ _HINTS = {
 
 
 def show_runs(
-    known: Mapping[str, RunRow], rows: Sequence[RunRow], state: RunsState, on_event: Callable[[Event], None]
+    known: Mapping[str, RunRow],
+    rows: Sequence[RunRow],
+    groups: Mapping[tuple[str, ...], SeedGroup],
+    state: RunsState,
+    on_event: Callable[[Event], None],
 ) -> Event | None:
-    """Draw the tables; `rows` is the page of runs to list, `known` all runs by their short names."""
-    return _TABLE.draw(table_data(known, rows, state), key="run_table", on_event=on_event)
+    """Draw the tables.
+
+    `rows` is the page of runs to list, `known` all runs by their short names, `groups` the seeds of all listed systems:
+    a page may end among these.
+    """
+    return _TABLE.draw(table_data(known, rows, groups, state), key="run_table", on_event=on_event)
 
 
 def listed(rows: Sequence[RunRow], sort: str) -> list[RunRow]:
@@ -44,12 +52,19 @@ def listed(rows: Sequence[RunRow], sort: str) -> list[RunRow]:
     return [run for kind in _kinds(rows) for run in ordered((row for row in rows if row.kind == kind), sort)]
 
 
-def table_data(known: Mapping[str, RunRow], rows: Sequence[RunRow], state: RunsState) -> dict[str, Any]:
-    """What the component draws."""
+def table_data(
+    known: Mapping[str, RunRow],
+    rows: Sequence[RunRow],
+    groups: Mapping[tuple[str, ...], SeedGroup],
+    state: RunsState,
+) -> dict[str, Any]:
+    """What the component draws; the mean of a system's seeds stands below the last of them on this page."""
     tokens = {run.id: token for token, run in known.items()}
     ticked = [token for token in state.ticked if token in known]
     return {
-        "sections": [_section(kind, [row for row in rows if row.kind == kind], tokens, state) for kind in _kinds(rows)],
+        "sections": [
+            _section(kind, [row for row in rows if row.kind == kind], groups, tokens, state) for kind in _kinds(rows)
+        ],
         "ticked": ticked,
         "picked": [
             {**chosen_run(position, one_line(known[token].name)), "token": token}
@@ -77,12 +92,17 @@ def _kinds(rows: Sequence[RunRow]) -> list[str]:
     return [kind for kind in KINDS if kind in present] + sorted(present - KINDS.keys())
 
 
-def _section(kind: str, rows: list[RunRow], tokens: Mapping[int, str], state: RunsState) -> dict[str, Any]:
+def _section(
+    kind: str,
+    rows: list[RunRow],
+    groups: Mapping[tuple[str, ...], SeedGroup],
+    tokens: Mapping[int, str],
+    state: RunsState,
+) -> dict[str, Any]:
     cells = {"evaluate": _evaluation_cells, "train": _training_cells, "judge": _judging_cells}.get(
         kind, _collection_cells
     )
     columns = {"evaluate": _EVALUATION, "train": _TRAINING, "judge": _JUDGING}.get(kind, _COLLECTION)
-    groups = seed_groups(rows)
     systems = [system_of(run) for run in rows]
     lines = []
     for position, run in enumerate(rows):
@@ -119,7 +139,7 @@ def _line(run: RunRow, cells: list[dict[str, Any]], token: str, state: RunsState
 def _seed_line(group: SeedGroup) -> dict[str, Any]:
     first = group.runs[0]
     seeds = ", ".join(str(seed) for seed in group.seeds)
-    figures = [_spread(group.figure(name)) for name in _SCORES]
+    figures = [_spread(group.figure(name), len(group.runs)) for name in _SCORES]
     per_question = group.fact("seconds_per_question")
     return {
         "token": None,
@@ -205,8 +225,11 @@ def _score(run: RunRow, name: str) -> dict[str, Any]:
     return _cell(percent(figure.mean), interval(figure.low, figure.high)) if figure else _cell(MISSING)
 
 
-def _spread(spread: Spread | None) -> dict[str, Any]:
-    return _cell(percent(spread.mean), f"± {percent(spread.deviation)}") if spread else _cell("")
+def _spread(spread: Spread | None, runs: int) -> dict[str, Any]:
+    if spread is None:
+        return _cell("")
+    fewer = f" ({spread.n} runs)" if spread.n < runs else ""
+    return _cell(percent(spread.mean), f"± {percent(spread.deviation)}{fewer}")
 
 
 def _door_to_chains(cell: dict[str, Any], run: RunRow, token: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from app.formats import interval, percent
 from app.plain import inert
-from app.study_table import COLUMNS, ScoreName, StudyResult, VariantResult
+from app.study_table import COLUMNS, ScoreName, StudyResult, VariantResult, fewer
 from app.views.project_table import Cell, below, beside, column, door_to, draw_table, words
 from evaluators.over_seeds import SystemMean
 
@@ -45,7 +45,7 @@ def variant_cells(variant: VariantResult, tokens: Mapping[int, str]) -> list[Cel
     methods = sorted({run.method for run in variant.runs if run.method})
     return [
         [door_to(variant.name, "compare", {"run": runs[:_MOST_RUNS]}), below(", ".join(methods))],
-        *(_figure(variant.means[name], runs) for name in COLUMNS),
+        *(_figure(variant.means[name], runs, fewer(variant, name)) for name in COLUMNS),
         [words(f"{variant.means['em', ''].n:,}")],
         [words(str(len(runs)))],
         [words("–" if variant.seconds is None else f"{variant.seconds:.2f}")],
@@ -100,10 +100,11 @@ _HOVER = "%{text}: %{x:.1f}<extra></extra>"
 _HOVER_UP = "%{text}: %{y:.1f}<extra></extra>"
 
 
-def _figure(mean: SystemMean, runs: Sequence[str]) -> Cell:
+def _figure(mean: SystemMean, runs: Sequence[str], scored: int | None) -> Cell:
     if mean.mean is None:
         return [words("–", "grey")]
-    return [door_to(percent(mean.mean), "chains", {"run": list(runs[:3])}), beside(interval(mean.low, mean.high))]
+    told = [interval(mean.low, mean.high), *([f"n {scored:,}"] if scored is not None else [])]
+    return [door_to(percent(mean.mean), "chains", {"run": list(runs[:3])}), beside(" ".join(told).strip())]
 
 
 def _beyond(mean: SystemMean, bound: float | None) -> float:

@@ -6,7 +6,7 @@ are plain text to the widgets, unlike labels: nothing in them is interpreted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -46,6 +46,17 @@ def choose_many(
         on_change=while_shown(lambda: on_change(tuple(st.session_state[key]))),
         width=width,  # type: ignore[arg-type]
     )
+
+
+def names_apart(options: Mapping[str, str], longest: int) -> dict[str, str]:
+    """What options are shown as, on one line and cut: a field knows them by that, so no two may look alike."""
+    shown: dict[str, str] = {}
+    for option, text in options.items():
+        short = one_line(text, longest)
+        taken = set(shown.values())
+        numbered = (f"{short} ({number})" for number in range(2, len(options) + 2))
+        shown[option] = short if short not in taken else next(name for name in numbered if name not in taken)
+    return shown
 
 
 def choose_one(

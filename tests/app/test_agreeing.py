@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from typing import Any
 
@@ -23,7 +24,7 @@ def label(item: int, who: str, value: Any, number: int = 1, field: str = "rating
 
 
 def vote(item: int, rating: float, number: int = 1, tags: tuple[str, ...] = (), run: str = "judge-a") -> ItemVote:
-    return ItemVote(item, number, run, "model", "steps", {"rating": rating}, tags)
+    return ItemVote(item, number, f"uid of {run}", run, {"rating": rating}, tags)
 
 
 def measured(item: int, value: float | None, version: str = "1") -> ItemScore:
@@ -61,7 +62,7 @@ def test_a_judge_is_held_against_what_people_say_in_the_end() -> None:
     # Two votes of three say what ann says; of other runs' rubric only verdicts of the same name and values count.
     votes = [vote(item, 1.0 if item % 2 else -1.0) for item in range(12) for _ in range(2)]
     votes += [vote(item, 0.0) for item in range(12)]
-    votes += [ItemVote(0, 1, "other", "m", "r", {"rating": 7.0}, ()), ItemVote(0, 1, "third", "m", "r", {"x": 1.0}, ())]
+    votes += [ItemVote(0, 1, "u2", "other", {"rating": 7.0}, ()), ItemVote(0, 1, "u3", "third", {"x": 1.0}, ())]
     found = findings(material([*ANN, *BOB], votes), "rating")
     (judge,) = found.machines
     assert (judge.name, judge.kind, judge.binary) == ("judge judge-a", "judge", False)
@@ -70,6 +71,21 @@ def test_a_judge_is_held_against_what_people_say_in_the_end() -> None:
     assert set(judge.against) == {"", "initialization"}
     assert judge.replacements[""].outcome == "good enough"
     assert judge.sentences[0].startswith("On all labels judge judge-a can stand in for labels: ")
+
+
+def test_two_runs_of_one_name_are_two_judges() -> None:
+    votes = [vote(item, 1.0 if item % 2 else -1.0) for item in range(12)]
+    votes += [dataclasses.replace(each, judge_uid="0123456789", verdicts={"rating": 1.0}) for each in votes]
+    first, second = findings(material([*ANN, *BOB], votes), "rating").machines
+    assert (first.name, second.name) == ("judge judge-a (uid of j)", "judge judge-a (01234567)")
+    assert (first.against[""].raw.units, second.against[""].raw.units) == (11, 11)
+    assert first.against[""].raw.value == 1.0 and second.against[""].raw.value == pytest.approx(6 / 11)
+
+
+def test_questions_of_two_worlds_that_share_a_key_are_two_questions() -> None:
+    labels = [dataclasses.replace(each, question_key=f"w0-test-{each.item_id % 6}") for each in [*ANN, *BOB]]
+    shared, apart = (findings(material(each), "rating").people.overall.raw for each in (labels, [*ANN, *BOB]))
+    assert shared == apart
 
 
 def test_votes_that_tie_are_no_label() -> None:

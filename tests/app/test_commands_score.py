@@ -173,7 +173,7 @@ def test_an_exported_run_scores_as_the_run_does(dataset: str, file_format: str) 
     questions = make_run(answers, dataset)
     assert steper("export", "mine", "--format", file_format, "--out", "said").exit_code == 0
     found = figures("said", "--gold", "runs/mine/questions.jsonl")
-    scores = [score_answer(answers[question.id] or "", question.golds, dataset) for question in questions]
+    scores = [score_answer(answers[question.id], question.golds, dataset) for question in questions]
     assert ("precision" in found) == (dataset != "musique") and len(found) == (4 if dataset == "musique" else 6)
     for name, value in found.items():
         assert value == pytest.approx(mean(getattr(each, name) for each in scores)), name

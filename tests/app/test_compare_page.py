@@ -395,6 +395,9 @@ def test_checkpoints_are_drawn_over_the_steps_of_their_training_run(draw: Draw, 
     both = draw("compare", run=[tokens["at-2"], tokens["at-4"]])
     assert "Over the steps of training" in texts(both)
     assert cells(sent(both, "Training sets"), "Kept") == [("4", ""), ("4", "")]
+    (link,) = draw("training", run=tokens["student"]).get("page_link")
+    assert link.proto.label == "Scores of A over its steps (2 evaluated)"
+    assert f"train={tokens['student']}" in link.proto.query_string
 
 
 def test_a_training_run_without_evaluations_says_how_to_get_them(

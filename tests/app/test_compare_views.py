@@ -39,10 +39,10 @@ def test_the_newest_group_shares_data_model_and_size_and_begins_with_vanilla(mak
 def test_ticked_evaluations_lead_to_compare_and_the_first_three_to_chains(make_run: MakeRun) -> None:
     known = run_tokens([make_run(n, kind="collect" if n == 5 else "evaluate") for n in range(1, 6)])
     tokens = tuple(known)
-    compare, chains = table_data(known, list(known.values()), RunsState(ticked=tokens))["doors"]
+    compare, chains = table_data(known, list(known.values()), {}, RunsState(ticked=tokens))["doors"]
     assert (compare["page"], compare["runs"]) == ("compare", list(tokens[:4]))
     assert (chains["runs"], chains["label"]) == (list(tokens[:3]), "Compare chains of A, B, C →")
-    (only,) = table_data(known, list(known.values()), RunsState(ticked=(tokens[0], tokens[4])))["doors"]
+    (only,) = table_data(known, list(known.values()), {}, RunsState(ticked=(tokens[0], tokens[4])))["doors"]
     assert (only["page"], only["label"]) == ("chains", "Compare chains →")
 
 

@@ -192,6 +192,21 @@ def test_runs_of_other_settings_are_no_seeds_of_one_system(make_run: MakeRun) ->
     assert found.warnings == ("run-4 and run-1 differ in more than the model: temperature (0.0 and 0.7)",)
 
 
+def test_students_that_were_trained_otherwise_are_no_seeds_of_one_system(make_run: MakeRun) -> None:
+    """Two machines gave two systems' runs one name, too."""
+
+    def of(number: int, weighting: str, **changes: Any) -> RunRow:
+        return make_run(number, seed=number, training={"train": {"weighting": weighting}}, **changes)
+
+    runs = [of(1, "uniform", method="vanilla-kd"), *(of(n, "uniform", name="eval") for n in (2, 3))]
+    runs += [of(n, "learned", name="eval") for n in (4, 5)]
+    own = [arrays(run.id, range(30)) for run in runs]
+    found = compare(runs, own, [score(run.id, [1] * run.id + [0] * (30 - run.id)) for run in runs])
+    uniform, learned = found.seeds
+    assert "steper as in eval (00000002) (2 seeds)" in uniform
+    assert "steper as in eval (00000004) (2 seeds)" in learned
+
+
 def test_only_comparisons_that_were_made_are_counted(make_run: MakeRun) -> None:
     runs = [make_run(1), make_run(2), make_run(3)]
     own = [arrays(run.id, range(20)) for run in runs]

@@ -181,6 +181,15 @@ def test_a_moment_that_utc_does_not_have_costs_its_row(at: str) -> None:
     assert sum(len(each.share.changes) for each in read.shares) == 9
 
 
+def test_a_list_where_a_name_should_stand_is_told() -> None:
+    table = pq.read_table(io.BytesIO(write_labels(LABELS, ".parquet")))
+    names = pa.array([[name] for name in table["annotator"].to_pylist()], pa.list_(pa.string()))
+    out = io.BytesIO()
+    pq.write_table(table.set_column(table.column_names.index("annotator"), "annotator", names), out)
+    with pytest.raises(UserError, match=f"the first of {table.num_rows} faults: line 1: field 'annotator'"):
+        read_labels(out.getvalue(), ".parquet")
+
+
 @pytest.mark.parametrize("unit", ["ms", "us"])
 def test_a_moment_of_parquet_that_python_does_not_have_costs_its_row(unit: str) -> None:
     table = pq.read_table(io.BytesIO(write_labels(LABELS, ".parquet")))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from app.annotation_progress import references_of
 from app.label_export import labels_of
 from app.label_files import read_labels, write_labels
 from app.label_import import Wishes, import_labels
+from app.standing import references_of
 from db.queries_annotations import history, item_rows, list_projects, slots_of
 from steper_core.errors import UserError
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from streamlit.testing.v1 import AppTest
 
 from app.annotation_projects import Control, ProjectOrder, make_project
@@ -15,14 +17,14 @@ from app.label_files import write_labels
 from app.standing import left, seconds_left, standing
 from app.state import AnnotateState, run_tokens
 from app.store import Store
-from app.views.disagreements import differences_of, held_by, next_open
+from app.views.disagreements import differences_of, next_open
 from app.views.item_history import change_cells
 from app.views.label_transfer import bring_in, report_lines
 from app.views.project_form import Filled, create
 from app.views.project_progress import item_cells, person_cells, state_lines
-from db.annotation_slots import adjudicate
+from db.annotation_slots import adjudicate, hand_out, release, to_label
 from db.annotation_views import Change, ProjectRow
-from db.annotations import delete_project, record
+from db.annotations import close_project, delete_project, record
 from db.queries_annotations import get_project, history, item_rows, labels
 from db.queries_runs import list_runs
 from db.queries_texts import Database
@@ -159,12 +161,31 @@ def test_what_others_said_is_hidden_from_who_is_labelling_the_item(
     params = {"project": project.name, "view": "disagreements", "as": "cara"}
     open_, shut = sent(draw("annotate", **params), "project_table")["rows"]
     assert said(open_)[3] == "anngood bobbad caragood" and "go" in open_[0][0]
-    assert said(shut)[3:] == ["shown once you have submitted it", "you are labelling it", "–"]
+    assert said(shut)[3:] == ["shown once you have submitted it", "yours to label", "–"]
     assert "go" not in shut[0][0]
     q2 = item_of(engine, project, "q2")
-    assert q2 in held_by(engine, project.id, "cara") and held_by(engine, project.id, "") == frozenset()
     refused = draw("annotate", project=project.name, item=str(q2), **{"as": "cara"})
     assert "you are labelling this item" in refused.code[0].value
+
+
+def test_what_others_said_is_hidden_from_a_labeller_who_may_yet_be_handed_the_item(
+    engine: Database, url: str, draw: Draw, sent: Sent
+) -> None:
+    project = make_project(engine, order(engine, name="three people", overlap=3))
+    differ(engine, project.name)
+    params = {"project": project.name, "view": "disagreements"}
+    # Who has labelled nothing here reads everything, such as whoever decides.
+    rows = sent(draw("annotate", **params, **{"as": "cara"}), "project_table")["rows"]
+    assert ["go" in row[0][0] for row in rows] == [True, True]
+    q1, q2 = (item_of(engine, project, key) for key in ("q1", "q2"))
+    hand_out(engine, project.id, "cara", 1)
+    assert to_label(engine, project.id, "cara") >= {q1, q2}
+    assert to_label(engine, project.id, "dan") == to_label(engine, project.id, "") == frozenset()
+    label(engine, project.name, "cara", {"q1": [(2, "rating", 1.0)]})
+    assert q1 not in to_label(engine, project.id, "cara") and q2 in to_label(engine, project.id, "cara")
+    close_project(engine, project.id, True)
+    release(engine, project.id, "cara")
+    assert to_label(engine, project.id, "cara") == frozenset()
 
 
 def test_no_disagreements_are_told_apart_from_none_possible(engine: Database, url: str, draw: Draw, sent: Sent) -> None:
@@ -190,6 +211,25 @@ def test_progress_says_when_the_sample_left_fewer_items_than_asked_for(project: 
     lines = [text for _, text in state_lines(project, ())]
     assert lines[0] == "0 of 12 submitted (0.0 %), 12 left."
     assert "which leaves 6 of the 50 asked for" in lines[1]
+
+
+def test_the_sample_of_an_imported_project_may_say_anything(project: ProjectRow) -> None:
+    odd = dataclasses.replace(project, sample={"sample": "random", "count": "50"})
+    assert "sample random, seed 0" in state_lines(odd, ())[1][1]
+
+
+def test_what_is_submitted_while_a_file_is_made_is_in_it_whole(engine: Database, project: ProjectRow) -> None:
+    def submitted(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "FROM slots" in statement and not done:
+            done.append(statement)
+            label(engine, project.name, "ann", {"q1": [(1, "rating", 1.0), (2, "rating", 1.0)]})
+
+    done: list[str] = []
+    hand_out(engine, project.id, "ann", 1)
+    sa.event.listen(engine, "after_cursor_execute", submitted)
+    shares = {share.item.question: share for share in labels_of(engine, project).shares}
+    assert done and shares["q1"].state == "submitted" and shares["q1"].changes[-1].field == "submit"
+    assert shares["q2"].state == "held"
 
 
 def test_which_items_are_controls_is_not_told(engine: Database) -> None:

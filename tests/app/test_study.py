@@ -146,7 +146,7 @@ def test_the_page_draws_what_the_database_holds(file: Path, done: subprocess.Com
         ("steper", 1),
     ]
     ids = tuple(row.id for row in rows)
-    result = study_result(rows, run_arrays(engine, ids), score_arrays(engine, ids), {})
+    result = study_result(rows, run_arrays(engine, ids), score_arrays(engine, ids))
     header, lines = cells(result)
     assert all(len(line) == len(header) for line in lines)
     em = [row.figures["em"].mean for row in rows if row.study and row.study.variant == "steper"]
@@ -165,7 +165,7 @@ def test_intervals_hold_seeds_and_questions_by_hand() -> None:
     found = system_mean([np.zeros(40), np.ones(40)])
     assert (found.mean, found.seeds, found.n) == (0.5, 2, 40)
     assert found.deviation == pytest.approx(np.sqrt(0.5))
-    # Drawing the same seed twice moves the mean by 0.5 * sqrt(2): beyond both ends, where no share can be.
+    # Student's t of two seeds is 12.7 standard errors wide: beyond both ends, where no share can be.
     assert (found.low, found.high) == (0.0, 1.0)
     alone = system_mean([np.array([0.0, 1.0, np.nan, 1.0])])
     assert alone.n == 3 and alone.mean == pytest.approx(2 / 3) and alone.deviation is None
@@ -180,6 +180,10 @@ def test_what_several_comparisons_take_back_is_said() -> None:
     sentences = against(runs, "vanilla-kd", "EM")
     assert len(sentences) == 3
     assert "is higher" in sentences[0] and "not so once 3 comparisons are allowed for" in sentences[0]
+    # Those that could not be made take nothing back.
+    unscored = np.full(200, np.nan)
+    some = against({"vanilla-kd": [base], "a": [better], "b": [base], "c": [unscored]}, "vanilla-kd", "EM")
+    assert "not so once 2 comparisons are allowed for" in some[0]
 
 
 def test_a_mean_holds_one_version_of_a_score_the_newest_and_the_rest_is_told(make_run: Callable[..., RunRow]) -> None:
@@ -195,13 +199,13 @@ def test_a_mean_holds_one_version_of_a_score_the_newest_and_the_rest_is_told(mak
     arrays = [RunArrays(row.id, np.arange(2), ("",), codes, codes, codes, codes, codes, codes, costs) for row in rows]
     # As the database orders them: by text.
     scores = [em(1, "10", 0.5), em(2, "10", 1.0), em(1, "9", 0.0), em(3, "9", 0.0)]
-    result = study_result(rows, arrays, scores, {})
+    result = study_result(rows, arrays, scores)
     assert [variant.means["em", ""].mean for variant in result.variants] == [0.75, None]
     assert result.notes[0] == (
         "scores of 'answers' are of an earlier version than 10 in run-3: left out; bring them up to date with "
         "`steper rescore`"
     )
-    assert [note for note in study_result(rows[:2], arrays[:2], scores[:3], {}).notes if "version" in note] == []
+    assert [note for note in study_result(rows[:2], arrays[:2], scores[:3]).notes if "version" in note] == []
 
 
 def test_a_study_that_was_done_again_counts_each_seed_once(make_run: Callable[..., RunRow]) -> None:
@@ -215,7 +219,7 @@ def test_a_study_that_was_done_again_counts_each_seed_once(make_run: Callable[..
         RunArrays(row.id, np.arange(2), ("",), codes, codes, codes, codes, codes, codes, np.zeros(2)) for row in rows
     ]
     scores = [ScoreArray(row.id, "em", "answers", "1", "", np.full(2, row.id == 3, np.float32), {}) for row in rows]
-    result = study_result(rows, arrays, scores, {})
+    result = study_result(rows, arrays, scores)
     (variant,) = result.variants
     assert [row.id for row in variant.runs] == [3, 2] and variant.means["em", ""].mean == 0.5
     assert result.notes == (
@@ -237,21 +241,16 @@ def em_of(rows: Sequence[RunRow], value: Callable[[RunRow], float], count: int) 
 
 
 def test_a_variant_is_the_runs_with_the_settings_of_its_last_one(make_run: Callable[..., RunRow]) -> None:
-    def student(number: int, epochs: int, tokens: int = 1) -> RunRow:
-        return make_run(number, kind="train", config={"train": {"epochs": epochs, "forward_tokens": tokens}})
-
-    def run(number: int, seed: int, uid: str, top_k: int = 2) -> RunRow:
+    def run(number: int, seed: int, epochs: int, *, tokens: int = 1, top_k: int = 2) -> RunRow:
         study = StudyRow("s", "S", "methods", "steper", 0, "")
         config = {"retrieval": {"top_k": top_k}}
-        return make_run(number, seed=seed, study=study, checkpoint_run_uid=uid, config=config)
+        # A teacher collected again has another uid.
+        training = {"train": {"epochs": epochs, "forward_tokens": tokens}, "teacher_run": str(number)}
+        return make_run(number, seed=seed, study=study, config=config, training=training)
 
     # Seed 0 was trained longer later, seed 3 in other forwards only; seed 2 was asked with more passages.
-    students = [student(11, 1), student(12, 1), student(13, 2), student(14, 2, tokens=9)]
-    uids = [each.uid for each in students]
-    rows = [run(1, 0, uids[0]), run(2, 1, uids[1]), run(3, 2, uids[2], top_k=4), run(4, 3, uids[3]), run(5, 0, uids[2])]
-    result = study_result(
-        rows, arrays_of(rows, {row.id: (0, 1) for row in rows}), [], {each.uid: each for each in students}
-    )
+    rows = [run(1, 0, 1), run(2, 1, 1), run(3, 2, 2, top_k=4), run(4, 3, 2, tokens=9), run(5, 0, 2)]
+    result = study_result(rows, arrays_of(rows, {row.id: (0, 1) for row in rows}), [])
     (variant,) = result.variants
     assert [row.id for row in variant.runs] == [4, 5]
     assert result.notes == (
@@ -262,18 +261,16 @@ def test_a_variant_is_the_runs_with_the_settings_of_its_last_one(make_run: Calla
 def test_students_are_compared_with_those_of_their_base_that_were_taught_and_asked_alike(
     make_run: Callable[..., RunRow],
 ) -> None:
-    students, rows, asked = [], [], {}
+    rows, asked = [], {}
     places = [("hotpotqa", "hotpotqa"), ("hotpotqa", "musique"), ("musique", "musique")]
     for number, (taught, where) in enumerate(places):
         for method in ("steper", "vanilla-kd"):
             key = len(rows) + 1
-            student = make_run(key + 10, kind="train", config={"teacher_run": taught})
-            students.append(student)
             study = StudyRow("s", "S", "out-of-domain", f"{method}-{taught}-to-{where}", number, "")
-            rows.append(make_run(key, method=method, study=study, checkpoint_run_uid=student.uid))
+            rows.append(make_run(key, method=method, study=study, training={"teacher_run": taught}))
             asked[key] = range(40) if where == "hotpotqa" else range(40, 80)
     scores = em_of(rows, lambda row: float(row.method == "steper"), 40)
-    notes = study_result(rows, arrays_of(rows, asked), scores, {each.uid: each for each in students}).notes
+    notes = study_result(rows, arrays_of(rows, asked), scores).notes
     assert len(notes) == 3
     for note, (taught, where) in zip(notes, places, strict=True):
         assert f"steper-{taught}-to-{where}" in note and f"vanilla-kd-{taught}-to-{where}" in note
@@ -286,11 +283,11 @@ def test_a_scaling_study_is_drawn_by_a_score_that_no_variant_has(make_run: Calla
     codes = np.zeros(2, int)
     arrays = [RunArrays(1, np.arange(2), ("",), codes, codes, codes, codes, codes, codes, np.zeros(2))]
     scored = ScoreArray(1, "em", "answers", "1", "", np.ones(2, np.float32), {})
-    drawn = study_figure(study_result([row], arrays, [scored], {}), ("em", ""), "#000", "#ccc")
+    drawn = study_figure(study_result([row], arrays, [scored]), ("em", ""), "#000", "#ccc")
     assert list(drawn.data[0].x) == [135e6] and drawn.data[0].text[0] == "·b·135M··b·"
     odd = dataclasses.replace(row, facts={"parameters_total": -1.0})
-    assert study_figure(study_result([odd], arrays, [scored], {}), ("em", ""), "#000", "#ccc").data[0].x == (100.0,)
-    assert not study_figure(study_result([row], arrays, [], {}), ("em", ""), "#000", "#ccc").data[0].x
+    assert study_figure(study_result([odd], arrays, [scored]), ("em", ""), "#000", "#ccc").data[0].x == (100.0,)
+    assert not study_figure(study_result([row], arrays, []), ("em", ""), "#000", "#ccc").data[0].x
 
 
 def test_a_student_is_evaluated_elsewhere_without_being_trained_again(

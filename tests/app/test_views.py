@@ -14,10 +14,13 @@ from app.seeds import seed_groups
 from app.state import RunsState, run_tokens
 from app.versions import newest_value
 from app.views.chain import chain_data, reached_at
+from app.views.run_choice import tokens_of
 from app.views.run_details import details
 from app.views.run_order import next_sort, ordered
 from app.views.run_table import listed, mixed_versions, table_data
+from app.views.widgets import names_apart
 from db.queries import FigureRow, QuestionView, RunRow, ScoreView, StudyRow, TrainPointRow
+from evaluators.intervals import Spread
 
 MakeRun = Callable[..., RunRow]
 MakeQuestion = Callable[..., QuestionView]
@@ -28,7 +31,7 @@ def em(mean: float | None) -> dict[str, FigureRow]:
 
 
 def table(*runs: RunRow, **state: Any) -> list[dict[str, Any]]:
-    data = table_data(run_tokens(runs), listed(runs, state.get("sort", "")), RunsState(**state))
+    data = table_data(run_tokens(runs), listed(runs, state.get("sort", "")), seed_groups(runs), RunsState(**state))
     return [row for section in data["sections"] for row in section["rows"]]
 
 
@@ -53,7 +56,7 @@ def test_judge_runs_are_listed_by_what_they_asked_and_how_much(make_run: MakeRun
         seconds=12.0,
     )
     bare = make_run(2, kind="judge", config={"rubric": "odd"}, counts={}, facts={})
-    data = table_data(run_tokens([run, bare]), [run, bare], RunsState())
+    data = table_data(run_tokens([run, bare]), [run, bare], {}, RunsState())
     (section,) = data["sections"]
     assert section["title"] == "Judging"
     assert [column["label"] for column in section["columns"]][1:] == [
@@ -98,6 +101,12 @@ def test_seeds_of_one_system_get_a_line_with_mean_and_spread(make_run: MakeRun) 
     assert rows[-1]["token"] is None
 
 
+def test_a_page_that_ends_among_the_seeds_of_a_system_has_the_mean_of_all(make_run: MakeRun) -> None:
+    runs = [make_run(n, seed=n, figures=em(share)) for n, share in ((1, 0.2), (2, 0.3), (3, 0.4))]
+    data = table_data(run_tokens(runs), runs[:2], seed_groups(runs), RunsState())
+    assert [row["name"] for row in data["sections"][0]["rows"]] == ["run-1", "run-2", "mean ± sd of 3 runs"]
+
+
 def test_failed_runs_and_equal_seeds_are_no_seeds(make_run: MakeRun) -> None:
     assert seed_groups([make_run(1, seed=1), make_run(2, seed=1)]) == {}
     assert seed_groups([make_run(1, seed=1), make_run(2, seed=2, status="failed")]) == {}
@@ -120,6 +129,46 @@ def test_other_settings_are_another_system_and_other_weights_are_not(make_run: M
     assert seed_groups([of(1, 0, 4), of(2, 1, 4, demonstrations=2)]) == {}
 
 
+def test_students_that_were_trained_otherwise_are_no_seeds_of_each_other(make_run: MakeRun) -> None:
+    def of(number: int, seed: int, weighting: str, teacher: str = "gold", tokens: int = 1) -> RunRow:
+        train = {"weighting": weighting, "forward_tokens": tokens}
+        return make_run(number, seed=seed, training={"train": train, "teacher_run": teacher})
+
+    assert seed_groups([of(1, 0, "uniform"), of(2, 1, "learned")]) == {}
+    assert seed_groups([of(1, 0, "uniform"), of(2, 1, "uniform", teacher="llama")]) == {}
+    groups = seed_groups([of(1, 0, "uniform", tokens=9), of(2, 1, "uniform"), of(3, 0, "learned"), of(4, 1, "learned")])
+    assert [group.seeds for group in groups.values()] == [(0, 1), (0, 1)]
+
+
+def test_no_mean_is_of_two_versions_of_a_score(make_run: MakeRun) -> None:
+    def of(number: int, version: str) -> RunRow:
+        figure = FigureRow(0.5, 0.4, 0.6, 9, 0, "answers", version)
+        return make_run(number, seed=number, figures={"em": figure})
+
+    (mixed,) = seed_groups([of(1, "1"), of(2, "2")]).values()
+    (alike,) = seed_groups([of(1, "2"), of(2, "2")]).values()
+    assert mixed.figure("em") is None
+    assert alike.figure("em") == Spread(0.5, 0.0, 2)
+
+
+def test_a_mean_of_fewer_runs_than_its_line_says_of_how_many(make_run: MakeRun) -> None:
+    runs = [make_run(n, seed=n, figures=em(0.5) if n < 3 else {}) for n in (1, 2, 3)]
+    assert {"main": "50.0", "side": "± 0.0 (2 runs)"} in table(*runs)[-1]["cells"]
+
+
+def test_a_field_s_old_texts_mean_the_runs_they_meant(make_run: MakeRun) -> None:
+    known = run_tokens([make_run(1, name="x"), make_run(2, name="y"), make_run(3, name="y")])
+    (x, y, other) = known
+    stale = ["B x", f"y {y} (evaluation, steper, worlds)", f"C y {other}", x, "a run that is gone"]
+    assert tokens_of(stale, known) == (x, y, other, "a run that is gone")
+
+
+def test_no_two_options_look_alike() -> None:
+    long = "a" * 80
+    names = names_apart({"one": f"{long}1", "two": f"{long}2", "three": "short"}, 20)
+    assert names == {"one": "a" * 19 + "…", "two": "a" * 19 + "… (2)", "three": "short"}
+
+
 def test_a_failed_run_says_why_and_how_to_resume(make_run: MakeRun) -> None:
     (row,) = table(make_run(1, status="failed", error="RuntimeError: no memory", command="steper train --name x"))
     assert row["problem"] == {"why": "RuntimeError: no memory", "command": "steper train --name x"}
@@ -130,7 +179,7 @@ def test_every_cell_has_its_column(make_run: MakeRun) -> None:
     runs = [
         make_run(n, kind=kind, seed=n) for n, kind in enumerate(("evaluate", "evaluate", "train", "collect", "new"), 1)
     ]
-    data = table_data(run_tokens(runs), listed(runs, ""), RunsState())
+    data = table_data(run_tokens(runs), listed(runs, ""), {}, RunsState())
     for section in data["sections"]:
         assert {len(row["cells"]) for row in section["rows"]} == {len(section["columns"]) - 1}
 

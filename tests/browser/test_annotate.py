@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
+from db.annotation_slots import hand_out
 from db.annotation_views import HistoryRow, NewItem, NewProject
 from db.annotations import create_project
 from db.ingest import ingest_all
@@ -210,6 +211,30 @@ def test_a_submission_is_undone_and_a_skipped_item_comes_no_more(
     saved(page)
     assert [slot.state for slot in slots_of(engine, found.id, "ann")] == ["skipped", "held", "held"]
     assert [row.field for row in changes(engine, name)][-3:] == ["submit", "reopen", "skip"]
+
+
+def test_a_key_that_is_held_down_acts_once(
+    browser_page: Page, labelling: str, engine: Database, project: Maker
+) -> None:
+    name = project(6)
+    visit(browser_page, labelling, name, "ann")
+    for _ in range(5):
+        browser_page.keyboard.down("s")
+    browser_page.keyboard.up("s")
+    saved(browser_page)
+    expect(browser_page.get_by_text("item skipped")).to_be_visible()
+    assert [row.field for row in changes(engine, name)] == ["skip"]
+
+
+def test_who_finds_nothing_free_is_not_told_that_all_is_done(
+    browser_page: Page, labelling: str, engine: Database, project: Maker
+) -> None:
+    name = project(2)
+    found = get_project(engine, name)
+    assert found is not None
+    hand_out(engine, found.id, "bob", 2)
+    browser_page.goto(f"{labelling}/annotate?{urlencode({'project': name, 'as': 'ann'})}")
+    expect(browser_page.get_by_text("Nothing is free for you now")).to_be_visible()
 
 
 def test_help_tells_the_keys_and_keys_with_modifiers_are_no_labels(

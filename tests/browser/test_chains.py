@@ -128,6 +128,17 @@ def test_a_link_leads_to_a_step(browser_page: Page, address: str, tokens: dict[s
     expect(step).to_be_in_viewport()
 
 
+@pytest.mark.parametrize(("width", "position"), [(900, "sticky"), (390, "static")])
+def test_the_list_of_questions_stays_in_sight_only_beside_the_chain(
+    browser_page: Page, address: str, tokens: dict[str, str], width: int, position: str
+) -> None:
+    """Above it, as in a narrow window, it would lie over the chain."""
+    browser_page.set_viewport_size({"width": width, "height": 800})
+    visit(browser_page, address, run=tokens["eval-steper"])
+    column = browser_page.locator(".stColumn:has(.st-key-question_column)").last
+    expect(column).to_have_css("position", position)
+
+
 @pytest.mark.parametrize("width", [1280, 900])
 def test_the_filters_do_not_break_the_page(
     browser_page: Page, address: str, tokens: dict[str, str], width: int

@@ -53,7 +53,7 @@ def test_a_study_says_what_it_shows_above_its_table(browser_page: Page, address:
     engine = open_database(url)
     runs = studies_of(list_runs(engine))["methods"]
     ids = tuple(run.id for run in runs)
-    result = study_result(runs, run_arrays(engine, ids), score_arrays(engine, ids), {})
+    result = study_result(runs, run_arrays(engine, ids), score_arrays(engine, ids))
     em = result.variants[2].means["em", ""]
     assert "".join(rows[2][1].splitlines()) == f"{percent(em.mean)}{interval(em.low, em.high)}"
     assert [row[-2] for row in rows] == ["1", "2", "2"]

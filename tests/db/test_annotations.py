@@ -315,9 +315,14 @@ def test_progress_counts_labels_time_and_states(engine: sa.Engine, order: Order)
     finish(engine, project, "ann", 2, 1, -1)
     (row,) = progress(engine, project)
     assert (row.submitted, row.skipped, row.held, row.labels) == (2, 0, 1, 4)
-    assert (row.seconds, row.median_seconds) == (30.0, 15.0)
+    assert (row.timed, row.seconds, row.median_seconds) == (2, 30.0, 15.0)
     assert row.last is not None and row.last.tzinfo is not None
     assert pace_of(engine, project, "ann") == (2, 15.0) and pace_of(engine, project, "bob") == (0, None)
+    # Of what was brought in no time may be known: it tells nothing of a pace.
+    untimed = [change(3, 1.0, uid="u1"), change(3, 1.0, number=2, uid="u2"), Change("u3", 3, 0, "submit", None)]
+    assert record(engine, project, "ann", untimed).refused == {}
+    (row,) = progress(engine, project)
+    assert (row.submitted, row.timed, row.seconds, row.median_seconds) == (3, 2, 30.0, 15.0)
 
 
 def test_labels_stay_when_their_run_is_forgotten_and_show_again_when_it_comes_back(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from db.ingest import ingest
 from db.queries import RunChoices, RunFilter, TrainPointRow, list_runs, run_choices, train_points
-from steper_core.run_records import RunKind, TrainPoint
+from steper_core.run_records import CheckpointRef, RunKind, TrainPoint
 
 from .samples import RunMaker
 
@@ -47,6 +47,18 @@ def test_runs_newest_first_and_filtered(engine: sa.Engine, make_run: RunMaker) -
         statuses=("finished",),
     )
     assert list_runs(engine)[0].started == datetime.datetime(2026, 1, 3, 12, tzinfo=datetime.UTC)
+
+
+def test_an_evaluation_knows_how_its_student_was_trained(engine: sa.Engine, make_run: RunMaker) -> None:
+    student = make_run("student", kind=RunKind.TRAIN, config={"train": {"weighting": "learned"}})
+    reference = CheckpointRef(run_uid=student.info.uid, run_name="student", step=5)
+    for run in (make_run("eval", checkpoint=reference), make_run("base")):
+        ingest(engine, run.path)
+    before = {run.name: run.training for run in list_runs(engine)}
+    assert before == {"eval": {}, "base": {}}
+    ingest(engine, student.path)
+    after = {run.name: run.training for run in list_runs(engine)}
+    assert after == {"eval": {"train": {"weighting": "learned"}}, "base": {}, "student": {}}
 
 
 def test_training_curves(engine: sa.Engine, make_run: RunMaker) -> None:

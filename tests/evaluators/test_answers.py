@@ -116,6 +116,14 @@ def test_acc_text_looks_at_every_line() -> None:
     assert acc_text(chain, ["Lake Sel", "!"]) == 0.0
 
 
+@pytest.mark.parametrize("gold", ["The The", "!!!", "Tiv"])
+def test_a_chain_that_gave_no_answer_is_wrong_whatever_the_gold_one(gold: str) -> None:
+    score = score_answer(None, [gold], "hotpotqa")
+    assert set(dataclasses.astuple(score)) == {0.0}
+    silent = Chain(question_id="q", steps=(), answer=None, stop_reason=StopReason.REFUSED)
+    assert acc_text(silent, [gold]) == 0.0
+
+
 def test_unknown_rules_name_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'hotpotqa'"):
         score_answer("x", ["x"], "hotpot")

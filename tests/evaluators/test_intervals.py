@@ -110,6 +110,9 @@ def test_scores_of_two_versions_are_never_mixed() -> None:
     figure = figures_of(scores, ["a", "b"])["grounding"]
     assert (figure.mean, figure.n, figure.unscored) == (0.0, 1, 1)
     assert (figure.evaluator, figure.version) == ("steps", "2")
+    # Whoever goes back to a version has all that was scored by it.
+    back = figures_of([*scores, versioned("a", 0.5, "1")], ["a", "b"])["grounding"]
+    assert (back.mean, back.n, back.version) == (0.75, 2, "1")
 
 
 def test_each_judge_has_a_figure_of_its_own() -> None:

@@ -165,6 +165,17 @@ def test_a_server_that_only_fails_is_given_up_and_what_was_judged_is_kept(
     assert len(server.asked) == 21
 
 
+def test_calls_that_the_server_takes_from_nobody_end_no_judging(server: FakeServer, cache: AnswerCache) -> None:
+    def answer(body: Body) -> Reply:
+        return honest(body) if "lake 30?" in body["messages"][1]["content"] else fault(400, "longer than my context")
+
+    server.answer = answer
+    judge = judge_of(server.url, cache, retries=0, concurrency=1)
+    votes = judged(judge, judge.plan(items(31), 1))
+    assert [bool(vote.verdicts) for vote in votes] == [False] * 30 + [True]
+    assert votes[0].unscored == f"{CALL_FAILED}400: longer than my context"
+
+
 def test_a_key_that_is_refused_midway_ends_in_one_error_and_keeps_what_came_before(
     server: FakeServer, cache: AnswerCache
 ) -> None:

@@ -82,6 +82,9 @@ def test_what_the_gold_file_does_not_hold_is_unscored() -> None:
     assert result.unscored == {"sp": "gold holds no supporting facts"}
     joined = score(HOTPOT, {"q": "Tiv"}, facts={"q": [["Ona", 0]]}, evidence={"q": [["a", "b", "c"]]})
     assert "joint_f1" in joined.figures and set(joined.unscored) == {"evidence"}
+    # A file in the other dataset's format has a place for evidence, and nothing in it.
+    empty = score(HOTPOT, {"q": "Tiv"}, facts={"q": [["Ona", 0]]}, evidence={"q": []})
+    assert means(empty) == means(joined) and not empty.unscored
 
 
 def test_a_prediction_at_fault_counts_0_and_the_rest_goes_on() -> None:

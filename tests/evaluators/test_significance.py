@@ -191,20 +191,24 @@ def test_groups_are_compared_by_themselves() -> None:
 
 
 def test_seeds_alone() -> None:
-    """Each run answers all questions alike, so that only the draw of seeds varies: a quarter of draws at each end."""
+    """Each run answers all questions alike, so that all there is are two and three seeds: Student's t of two means."""
     result = over_seeds([np.full(50, 0.2), np.full(50, 0.4)], [np.full(50, 0.5)] * 3)
     assert (result.n, result.seeds_a, result.seeds_b) == (50, 2, 3)
     assert (result.mean_a, result.mean_b, result.difference) == pytest.approx((0.3, 0.5, 0.2))
-    # Drawing one seed twice moves the mean of a by 0.1, stretched by sqrt(2).
-    assert (result.low, result.high) == pytest.approx((0.2 - 0.1 * math.sqrt(2), 0.2 + 0.1 * math.sqrt(2)))
-    assert result.p is not None and result.p < 0.001
+    # Squares about the means sum to 0.02 on 3 degrees of freedom; t_.975 is 3.182, and 2.683 has p = .075.
+    error = math.sqrt(0.02 / 3 * (1 / 2 + 1 / 3))
+    assert (result.low, result.high) == pytest.approx((0.2 - 3.182 * error, 0.2 + 3.182 * error), abs=0.015)
+    assert result.p == pytest.approx(0.075, abs=0.01)
+    mirrored = over_seeds([np.full(50, 0.5)] * 3, [np.full(50, 0.2), np.full(50, 0.4)])
+    assert (mirrored.p, mirrored.low) == pytest.approx((result.p, -(result.high or 0)), abs=0.01)
 
 
 def test_many_seeds_show_their_variance() -> None:
     levels = np.random.default_rng(7).normal(0.5, 0.05, size=8)
     result = over_seeds([np.full(20, 0.4)], [np.full(20, level) for level in levels])
     assert result.low is not None and result.high is not None
-    expected = 2 * 1.96 * levels.std(ddof=1) / math.sqrt(8)
+    # The one seed of the other system is taken to stand for as wide a spread; t_.975 on 7 degrees of freedom is 2.365.
+    expected = 2 * 2.365 * levels.std(ddof=1) * math.sqrt(1 + 1 / 8)
     assert result.high - result.low == pytest.approx(expected, rel=0.1)
 
 
@@ -212,10 +216,9 @@ def test_one_seed_each_is_the_paired_bootstrap() -> None:
     rng = np.random.default_rng(3)
     a, b = rng.random(300), rng.random(300) + 0.05
     seeds, single = over_seeds([a], [b]), paired(a, b)
-    assert (seeds.low, seeds.high, seeds.difference) == pytest.approx(
-        (single.low, single.high, single.difference), abs=0.004
+    assert (seeds.low, seeds.high, seeds.difference, seeds.p) == pytest.approx(
+        (single.low, single.high, single.difference, single.p)
     )
-    assert seeds.p == pytest.approx(single.p, abs=0.03)
 
 
 def test_a_question_unscored_in_any_run_is_left_out() -> None:

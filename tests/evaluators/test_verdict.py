@@ -104,17 +104,21 @@ def test_seeds() -> None:
     result = SeedsResult(84, 0, 3, 2, 0.3, 0.4, 0.1, 0.02, 0.18, 0.02)
     assert verdict_over_seeds("vanilla", "steper", "em", result) == (
         "mean em of steper (2 seeds) is higher than that of vanilla (3 seeds) on 84 questions: "
-        "+10.0 points [2.0, 18.0], p = .020 (bootstrap over seeds and questions)"
+        "+10.0 points [2.0, 18.0], p = .020 (bootstrap over questions, Student's t over seeds)"
     )
     single = SeedsResult(84, 0, 1, 2, 0.3, 0.4, 0.1, -0.02, 0.18, 0.2)
     assert verdict_over_seeds("vanilla", "steper", "em", single) == (
         "84 questions cannot tell vanilla (1 seed) and steper (2 seeds) apart by em: +10.0 points [-2.0, 18.0], "
-        "p = .20 (bootstrap over seeds and questions); how other seeds of vanilla would do is not in it"
+        "p = .20 (bootstrap over questions, Student's t over seeds); other seeds of vanilla are taken to vary as much"
     )
     one = over_seeds([np.array([0.0])] * 2, [np.array([1.0])] * 2)
     assert verdict_over_seeds("a", "b", "em", one) == (
         "1 question cannot tell a (2 seeds) and b (2 seeds) apart by em: +100.0 points, "
-        "p > .99 (bootstrap over seeds and questions)"
+        "p > .99 (bootstrap over questions, Student's t over seeds)"
+    )
+    alone = over_seeds([np.zeros(20)], [np.ones(20)])
+    assert verdict_over_seeds("a", "b", "em", alone).endswith(
+        "(bootstrap over questions); how other seeds of a and b would do is not in it"
     )
     unscored = over_seeds([np.array([NAN])], [np.array([NAN])])
     assert verdict_over_seeds("a", "b", "em", unscored) == (

@@ -209,7 +209,9 @@ const rest = () => {
   const { data } = desk;
   if (data.closed) return "This project is closed: nothing more is recorded.";
   if (data.left) return "Loading the next item…";
-  return data.mode === "adjudicate" ? "Decided. The list of disagreements has the next one." : "All items are done. Thank you.";
+  if (data.mode === "adjudicate") return "Decided. The list of disagreements has the next one.";
+  if (data.progress.share < 1) return "Nothing is free for you now: others hold what is left, or skipped it. Look again later.";
+  return "All items are done. Thank you.";
 };
 
 const drawAll = () => {

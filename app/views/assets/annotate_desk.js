@@ -268,5 +268,6 @@ const pressed = (event) => {
   if (!act || (desk.data.closed && act !== showHelp)) return;
   event.preventDefault();
   event.stopPropagation();
-  act();
+  // A key that is held down says nothing twice: it would skip what nobody has seen.
+  if (!event.repeat) act();
 };
