@@ -168,8 +168,8 @@ def over_seeds(
     Every resample draws the questions (the same for all runs) and adds what other seeds would do: Student's t (1908)
     for two means, scaled by the spread of the seeds' own means, which both systems are taken to share. Drawing from two
     or three seeds instead would show far too little of it. Questions and seeds are crossed, where adding the two errs
-    on the wide side (Owen 2007). With one seed each it is `paired`'s bootstrap, and spread between seeds is not in it.
-    `p` as there.
+    on the wide side (Owen 2007). How other seeds of a system of one seed would do is not in it; with one seed each it
+    is `paired`'s bootstrap. `p` as there.
 
     Raises:
         ValueError: a system has no run, arrays are not flat and equally long, or a value is infinite.
@@ -351,12 +351,13 @@ def _are_shares(scored: Values) -> bool:
 def _of_other_seeds(scored: Values, systems: Sequence[int], seed: int, resamples: int) -> Values:
     """How far other seeds would move the mean of a system, or the difference of two: (resamples,), around 0.
 
-    `systems` are how many columns of `scored` belong to each. One seed alone tells nothing of a spread.
+    `systems` are how many columns of `scored` belong to each. One seed alone tells nothing of a spread, and none is
+    taken on trust: an untrained model has none.
     """
     freedom = sum(systems) - len(systems)
     if not freedom:
         return np.zeros(resamples)
     own = np.split(scored.mean(axis=0), np.cumsum(systems)[:-1])
     variance = sum(float(np.square(means - means.mean()).sum()) for means in own) / freedom
-    scale = math.sqrt(variance * sum(1 / count for count in systems))
+    scale = math.sqrt(variance * sum(1 / count for count in systems if count > 1))
     return scale * np.random.default_rng([seed, *systems]).standard_t(freedom, size=resamples)

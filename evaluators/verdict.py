@@ -65,7 +65,8 @@ def verdict_over_seeds(name_a: str, name_b: str, score: str, result: SeedsResult
     systems = [f"{name_b} ({_count(result.seeds_b, 'seed')})", f"{name_a} ({_count(result.seeds_a, 'seed')})"]
     evidence = _evidence(result.difference, result.low, result.high, unit)
     tested = f"{evidence}, {format_p(result.p)} ({_resampled(result)})"
-    caution = _of_single_seeds(name_a, name_b, result)
+    single = [name for name, seeds in ((name_a, result.seeds_a), (name_b, result.seeds_b)) if seeds == 1]
+    caution = f"; how other seeds of {' and '.join(single)} would do is not in it" if single else ""
     if result.p < ALPHA:
         direction = "higher" if result.difference > 0 else "lower"
         claim = f"mean {score} of {systems[0]} is {direction} than that of {systems[1]} on {_questions(result.n)}"
@@ -125,14 +126,6 @@ def signed(difference: float, unit: Unit = "share") -> str:
 def _resampled(result: SeedsResult) -> str:
     one_each = result.seeds_a == result.seeds_b == 1
     return "bootstrap over questions" if one_each else "bootstrap over questions, Student's t over seeds"
-
-
-def _of_single_seeds(name_a: str, name_b: str, result: SeedsResult) -> str:
-    """What is taken for granted where a system has one seed."""
-    single = [name for name, seeds in ((name_a, result.seeds_a), (name_b, result.seeds_b)) if seeds == 1]
-    if len(single) == 2:
-        return f"; how other seeds of {' and '.join(single)} would do is not in it"
-    return f"; other seeds of {single[0]} are taken to vary as much" if single else ""
 
 
 def _claim(name_a: str, name_b: str, score: str, result: PairedResult) -> str:

@@ -14,7 +14,7 @@ _STYLE = """<style>
 @media (min-width: 641px) { /* below, Streamlit stacks columns */
   .stColumn:has(.st-key-question_column) { position: sticky; top: 4.2rem; align-self: flex-start; }
 }
-.st-key-chains_runs { min-width: min(20rem, 100%); }
+.st-key-chains_runs, .st-key-compare_runs, .st-key-project_heading { min-width: min(20rem, 100%); }
 .stButtonGroup button[data-variant="segmented_control"][data-selected] { color: inherit; font-weight: 600; }
 </style>"""
 

@@ -359,6 +359,18 @@ def overflow(page: Page) -> int:
     )
 
 
+@pytest.mark.parametrize(("page", "names"), [("runs", "td.tick + td"), ("training", "td:first-child")])
+def test_on_a_telephone_names_of_runs_can_be_read(
+    browser_page: Page, dashboard: str, tokens: dict[str, str], page: str, names: str
+) -> None:
+    browser_page.set_viewport_size({"width": 420, "height": 900})
+    visit(browser_page, f"{dashboard}/{page}?run={tokens['steper-s1']}")
+    expect(browser_page.locator(names).first).to_be_visible()
+    widths = "nodes => Math.min(...nodes.map(node => node.clientWidth))"
+    assert browser_page.locator(names).evaluate_all(widths) >= 150
+    assert overflow(browser_page) <= 0
+
+
 def test_two_chains_are_aligned_and_their_words_tinted(
     browser_page: Page, dashboard: str, tokens: dict[str, str]
 ) -> None:

@@ -101,6 +101,16 @@ def test_a_narrow_window_holds_the_table(browser_page: Page, address: str, schem
     assert overflow(browser_page) <= 0
 
 
+def test_on_a_telephone_figures_stay_in_one_piece(browser_page: Page, address: str) -> None:
+    browser_page.set_viewport_size({"width": 420, "height": 900})
+    visit(browser_page, f"{address}/studies")
+    assert len(table(browser_page)) == 3
+    # A text that is broken into lines has a rectangle for each.
+    lines = "nodes => Math.max(...nodes.map(node => node.getClientRects().length))"
+    assert browser_page.locator("td.right .data").evaluate_all(lines) == 1
+    assert overflow(browser_page) <= 0
+
+
 def test_without_studies_the_page_says_how_to_run_one(browser_page: Page, empty_dashboard: str, dashboard: str) -> None:
     visit(browser_page, f"{dashboard}/studies")
     expect(browser_page.get_by_text("No study is in this database yet.")).to_be_visible()

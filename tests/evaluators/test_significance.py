@@ -207,8 +207,8 @@ def test_many_seeds_show_their_variance() -> None:
     levels = np.random.default_rng(7).normal(0.5, 0.05, size=8)
     result = over_seeds([np.full(20, 0.4)], [np.full(20, level) for level in levels])
     assert result.low is not None and result.high is not None
-    # The one seed of the other system is taken to stand for as wide a spread; t_.975 on 7 degrees of freedom is 2.365.
-    expected = 2 * 2.365 * levels.std(ddof=1) * math.sqrt(1 + 1 / 8)
+    # Of the one seed of the other system no spread is known; t_.975 on 7 degrees of freedom is 2.365.
+    expected = 2 * 2.365 * levels.std(ddof=1) / math.sqrt(8)
     assert result.high - result.low == pytest.approx(expected, rel=0.1)
 
 

@@ -109,7 +109,7 @@ def test_seeds() -> None:
     single = SeedsResult(84, 0, 1, 2, 0.3, 0.4, 0.1, -0.02, 0.18, 0.2)
     assert verdict_over_seeds("vanilla", "steper", "em", single) == (
         "84 questions cannot tell vanilla (1 seed) and steper (2 seeds) apart by em: +10.0 points [-2.0, 18.0], "
-        "p = .20 (bootstrap over questions, Student's t over seeds); other seeds of vanilla are taken to vary as much"
+        "p = .20 (bootstrap over questions, Student's t over seeds); how other seeds of vanilla would do is not in it"
     )
     one = over_seeds([np.array([0.0])] * 2, [np.array([1.0])] * 2)
     assert verdict_over_seeds("a", "b", "em", one) == (
