@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from app.label_records import ChainWords, ItemName, LabelChange, LabelFile, ProjectSettings, Share, StepWords
-from db.annotation_views import LABEL, RELEASED, HistoryRow, ItemRow, ProjectRow, Role
-from db.queries_annotations import annotators, history, item_rows, labels_revision, slots_of
+from db.annotation_views import LABEL, REOPEN, SKIP, SUBMIT, HistoryRow, ItemRow, ProjectRow, Role
+from db.queries_annotations import annotators, history, item_rows, slots_of
 from db.queries_runs import list_runs
 from db.queries_texts import ChainText, Database, chain_texts
-from steper_core.errors import UserError
 
 _EVERY = 1_000_000
-_TRIES = 5
+_AFTER: Mapping[str, str] = {SUBMIT: "submitted", SKIP: "skipped", REOPEN: "held"}
 
 
 def labels_of(engine: Database, project: ProjectRow) -> LabelFile:
-    """Everything that a project holds, as it was at one moment: drafts and skipped items too.
-
-    Raises:
-        UserError: somebody changed something each time it was read.
-    """
-    for _ in range(_TRIES):
-        revision = labels_revision(engine)
-        found = _read(engine, project)
-        if labels_revision(engine) == revision:
-            return found
-    raise UserError(f"the labels of {project.name!r} changed each of the {_TRIES} times they were read: try again")
-
-
-def _read(engine: Database, project: ProjectRow) -> LabelFile:
+    """Everything that a project holds: drafts and skipped items too. People may go on labelling meanwhile."""
     names = {run.uid: run.name for run in list_runs(engine)}
     states = {
         (slot.item_id, annotator, role): slot.state
@@ -46,7 +33,7 @@ def _read(engine: Database, project: ProjectRow) -> LabelFile:
     by_id = {item.id: _item(item, names.get(item.run_uid, "")) for item in items}
     # Who gave an item back holds it no longer, but the history keeps what was done.
     shares = [
-        Share(by_id[item_id], annotator, role, states.get(key, RELEASED), tuple(changes[key]))
+        Share(by_id[item_id], annotator, role, _state(states.get(key, "released"), changes[key]), tuple(changes[key]))
         for key in sorted(states.keys() | changes.keys())
         for item_id, annotator, role in (key,)
     ]
@@ -64,6 +51,14 @@ def _read(engine: Database, project: ProjectRow) -> LabelFile:
         shares=tuple(sorted(shares, key=lambda share: (share.item.position, share.role != LABEL, share.annotator))),
         words=_words(engine, items),
     )
+
+
+def _state(read: str, changes: Sequence[LabelChange]) -> str:
+    """A share's state, brought up to its history: that was read later, and something may have ended in between."""
+    last = next((change.field for change in reversed(changes) if change.field in _AFTER), "")
+    told = _AFTER.get(last, read)
+    # What was taken up again and then given back is told by its state alone.
+    return read if told == "held" and read == "released" else told
 
 
 def _item(row: ItemRow, run: str) -> ItemName:

@@ -19,6 +19,8 @@ UNDECIDED = (
 )
 """Settings of a training that change no weight: how batches are split, what is kept and told, how it is asked later."""
 _OF_A_TRAINING = ("train", "student", "held_out_questions")
+_BY_MACHINE = ("student.device", "train.packing", "train.gradient_checkpointing")
+"""Settings of a training that change nothing but where and how fast it runs, up to rounding."""
 _OF_THE_MODEL = ("backend", "demonstrations", "temperature", "dtype", "endpoint", "tasks")
 """What of the model section decides what is written, whichever checkpoint it is."""
 
@@ -60,14 +62,18 @@ def system_of(run: RunRow) -> tuple[str, ...]:
 
 
 def _training_of(run: RunRow) -> dict[str, object]:
-    """How a run's student was trained, whatever the seed. A study may collect the chains of one teacher again."""
-    sections = _OF_A_TRAINING if run.study else (*_OF_A_TRAINING, "teacher_run")
-    return {
+    """How a run's student was trained, whatever the seed: by which settings, on chains that were collected how.
+
+    Within a study that is settled by the variant, though its teacher may have been forgotten and asked again.
+    """
+    teacher = None if run.study else run.training.get("teacher") or run.training.get("teacher_run")
+    decided = {
         f"{section}.{key}": value
-        for section in sections
+        for section in _OF_A_TRAINING
         for key, value in _entries(run.training.get(section))
-        if f"{section}.{key}" not in UNDECIDED
+        if f"{section}.{key}" not in (*UNDECIDED, *_BY_MACHINE)
     }
+    return {**decided, "teacher": teacher}
 
 
 def _entries(section: object) -> Iterable[tuple[str, object]]:

@@ -217,7 +217,7 @@ def _groups(study: StudyRow, em: Mapping[str, tuple[Sequence[RunRow], Sequence[i
     groups: dict[object, list[str]] = {}
     for name in trained:
         runs, asked = em[name]
-        taught = {run.training.get("teacher_run") for run in runs}
+        taught = {run.training.get("teacher_run") for run in runs if run.training}
         groups.setdefault((runs[0].model, frozenset(taught), frozenset(asked)), []).append(name)
     return list(groups.values())
 

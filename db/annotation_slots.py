@@ -62,11 +62,30 @@ def to_label(engine: Engine, project_id: int, annotator: str) -> frozenset[int]:
             return frozenset()
         held = {slot.item_id for slot in _held(connection, project_id, person)}
         begun = sa.select(SlotRow.item_id).where(
-            SlotRow.project_id == project_id, SlotRow.annotator_id == person, SlotRow.role == LABEL
+            SlotRow.project_id == project_id,
+            SlotRow.annotator_id == person,
+            SlotRow.role == LABEL,
+            SlotRow.state != RELEASED,
         )
         if project.closed or connection.execute(begun.limit(1)).first() is None:
             return frozenset(held)
         return frozenset(held.union(_untaken(connection, project, person, None)))
+
+
+def held_by_others(engine: Engine, project_id: int, annotator: str) -> bool:
+    """Whether others hold items that a person never had: given back, these would be free for that person."""
+    person = sa.select(Annotator.id).where(Annotator.name == annotator).scalar_subquery()
+    own = sa.select(SlotRow.item_id).where(
+        SlotRow.project_id == project_id, SlotRow.annotator_id == person, SlotRow.state != RELEASED
+    )
+    held = sa.select(SlotRow.item_id).where(
+        SlotRow.project_id == project_id,
+        SlotRow.role == LABEL,
+        SlotRow.state == HELD,
+        SlotRow.item_id.not_in(own),
+    )
+    with reading(engine) as connection:
+        return connection.execute(held.limit(1)).first() is not None
 
 
 def adjudicate(engine: Engine, project_id: int, annotator: str, item_id: int) -> Slot:

@@ -26,9 +26,16 @@ def list_runs(engine: Engine, where: RunFilter = _ALL) -> tuple[RunRow, ...]:
     chain_count = (
         sa.select(sa.func.count()).select_from(Chain).where(Chain.run_id == Run.id).correlate(Run).scalar_subquery()
     )
-    trained = sa.orm.aliased(Run)
-    statement = sa.select(Run.__table__, chain_count.label("chain_count"), trained.config.label("training")).outerjoin(
-        trained, trained.uid == Run.checkpoint_run_uid
+    trained, teacher = sa.orm.aliased(Run), sa.orm.aliased(Run)
+    statement = (
+        sa.select(
+            Run.__table__,
+            chain_count.label("chain_count"),
+            trained.config.label("training"),
+            teacher.config.label("teacher"),
+        )
+        .outerjoin(trained, trained.uid == Run.checkpoint_run_uid)
+        .outerjoin(teacher, teacher.uid == trained.config["teacher_run"].as_string())
     )
     chosen = {
         Run.kind: where.kinds,
@@ -105,7 +112,7 @@ def _run_row(row: sa.Row[Any]) -> RunRow:
         checkpoint_run_name=row.checkpoint_run_name,
         checkpoint_step=row.checkpoint_step,
         study=StudyRow(**row.study) if row.study else None,
-        training=row.training or {},
+        training={**row.training, "teacher": row.teacher} if row.training else {},
     )
 
 

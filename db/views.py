@@ -39,7 +39,7 @@ class RunRow:
     """A run as its run.json tells it.
 
     `chain_count` is the number of its chains that are stored; `training` the settings of the training run that its
-    checkpoint is of, as far as that run is stored.
+    checkpoint is of, and under "teacher" those of the run that collected its chains, as far as these runs are stored.
     """
 
     id: int

@@ -49,7 +49,7 @@ class Session(Generic[Job]):
         self._concurrency = concurrency
         self._home: asyncio.Queue[_Arrival[Job]] = asyncio.Queue()
         self._settled = 0
-        self._answered = 0
+        self._reached = False
         self._failures = 0
 
     async def run(self, jobs: Sequence[Job], on_stop: Callable[[int], None]) -> None:
@@ -110,11 +110,12 @@ class Session(Generic[Job]):
     def _watch(self, arrivals: Sequence[_Arrival[Job]]) -> None:
         for each in arrivals:
             if isinstance(each.answer, Answer):
-                self._answered += 1
+                self._reached = True
                 self._failures = 0
             elif isinstance(each.answer, RefusedCallError):
                 # It says something of this call and nothing of the server: that is there.
-                continue
+                self._reached = True
+                self._failures = 0
             elif isinstance(each.answer, CallFailedError):
                 self._failures += 1
                 self._give_up(each.answer)
@@ -122,7 +123,7 @@ class Session(Generic[Job]):
                 raise each.answer
 
     def _give_up(self, error: CallFailedError) -> None:
-        if error.unreachable and not self._answered:
+        if error.unreachable and not self._reached:
             raise UserError(f"the server cannot be reached ({error}); is it running? Repeat the command to go on")
         if self._failures == _FAILURES_IN_A_ROW:
             raise UserError(

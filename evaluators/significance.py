@@ -165,11 +165,11 @@ def over_seeds(
 ) -> SeedsResult:
     """Compare two systems that were trained with several seeds each, all asked the same questions.
 
-    Every resample draws the questions (the same for all runs) and adds what other seeds would do: Student's t (1908)
-    for two means, scaled by the spread of the seeds' own means, which both systems are taken to share. Drawing from two
-    or three seeds instead would show far too little of it. Questions and seeds are crossed, where adding the two errs
-    on the wide side (Owen 2007). How other seeds of a system of one seed would do is not in it; with one seed each it
-    is `paired`'s bootstrap. `p` as there.
+    Every resample draws the questions (the same for all runs) and adds what other seeds would do: Student's t, scaled
+    by the spread of each system's own means, on Welch's degrees of freedom (1947). Drawing from two or three seeds
+    instead would show far too little of it. Questions and seeds are crossed, where adding the two errs on the wide side
+    (Owen 2007). How other seeds of a system of one seed would do is not in it; with one seed each it is `paired`'s
+    bootstrap. `p` as there.
 
     Raises:
         ValueError: a system has no run, arrays are not flat and equally long, or a value is infinite.
@@ -354,10 +354,11 @@ def _of_other_seeds(scored: Values, systems: Sequence[int], seed: int, resamples
     `systems` are how many columns of `scored` belong to each. One seed alone tells nothing of a spread, and none is
     taken on trust: an untrained model has none.
     """
-    freedom = sum(systems) - len(systems)
-    if not freedom:
+    own = [means for means in np.split(scored.mean(axis=0), np.cumsum(systems)[:-1]) if len(means) > 1]
+    parts = [float(means.var(ddof=1)) / len(means) for means in own]
+    if sum(parts) < _ROUNDING**2:
         return np.zeros(resamples)
-    own = np.split(scored.mean(axis=0), np.cumsum(systems)[:-1])
-    variance = sum(float(np.square(means - means.mean()).sum()) for means in own) / freedom
-    scale = math.sqrt(variance * sum(1 / count for count in systems if count > 1))
-    return scale * np.random.default_rng([seed, *systems]).standard_t(freedom, size=resamples)
+    freedom = sum(parts) ** 2 / sum(part**2 / (len(means) - 1) for part, means in zip(parts, own, strict=True))
+    # The same draws whichever system comes first.
+    rng = np.random.default_rng([seed, *sorted(systems)])
+    return math.sqrt(sum(parts)) * rng.standard_t(freedom, size=resamples)

@@ -21,7 +21,7 @@ from app.views.chain import asked_with, read_by
 from app.views.component import mounted
 from app.views.grounded import segments
 from app.views.label_words import label_chip, readable, rubric_data
-from db.annotation_slots import adjudicate, hand_out
+from db.annotation_slots import adjudicate, hand_out, held_by_others
 from db.annotation_views import (
     ADJUDICATE,
     COMMENT,
@@ -87,6 +87,8 @@ def work_data(store: Store, desk: Desk, stored: Sequence[str], refused: Mapping[
         # Only a new visit or another address moves a person to another place: the same page drawn again does not.
         "asked": f"{desk.visit}:{desk.item}:{desk.place}",
         "left": bool(held),
+        # Whether something may yet come free for who has nothing at hand.
+        "busy": desk.role != ADJUDICATE and not held and held_by_others(engine, desk.project.id, desk.person),
         "stored": list(stored),
         "refused": {uid: plain(reason) for uid, reason in refused.items()},
         "progress": _progress(

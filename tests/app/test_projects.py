@@ -179,6 +179,10 @@ def test_what_others_said_is_hidden_from_a_labeller_who_may_yet_be_handed_the_it
     assert ["go" in row[0][0] for row in rows] == [True, True]
     q1, q2 = (item_of(engine, project, key) for key in ("q1", "q2"))
     hand_out(engine, project.id, "cara", 1)
+    # Nor has who gave everything back, such as who only looked.
+    hand_out(engine, project.id, "eve", 1)
+    release(engine, project.id, "eve")
+    assert to_label(engine, project.id, "eve") == frozenset()
     assert to_label(engine, project.id, "cara") >= {q1, q2}
     assert to_label(engine, project.id, "dan") == to_label(engine, project.id, "") == frozenset()
     label(engine, project.name, "cara", {"q1": [(2, "rating", 1.0)]})

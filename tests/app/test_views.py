@@ -131,8 +131,10 @@ def test_other_settings_are_another_system_and_other_weights_are_not(make_run: M
 
 def test_students_that_were_trained_otherwise_are_no_seeds_of_each_other(make_run: MakeRun) -> None:
     def of(number: int, seed: int, weighting: str, teacher: str = "gold", tokens: int = 1) -> RunRow:
-        train = {"weighting": weighting, "forward_tokens": tokens}
-        return make_run(number, seed=seed, training={"train": train, "teacher_run": teacher})
+        train = {"weighting": weighting, "forward_tokens": tokens, "packing": tokens == 1}
+        # Each machine asked the teacher anew.
+        training = {"train": train, "teacher_run": str(number), "teacher": {"teacher": {"model": teacher}}}
+        return make_run(number, seed=seed, training=training)
 
     assert seed_groups([of(1, 0, "uniform"), of(2, 1, "learned")]) == {}
     assert seed_groups([of(1, 0, "uniform"), of(2, 1, "uniform", teacher="llama")]) == {}

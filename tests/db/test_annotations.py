@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from db.annotation_models import SlotRow
-from db.annotation_slots import adjudicate, hand_out, release
+from db.annotation_slots import adjudicate, hand_out, held_by_others, release
 from db.annotation_views import Change, NewItem
 from db.annotations import add_items, close_project, delete_project, record
 from db.ingest import ingest
@@ -306,6 +306,20 @@ def test_a_decision_that_is_skipped_is_left_to_others(engine: sa.Engine, order: 
     release(engine, project, "joe")
     with pytest.raises(UserError, match="the project is closed"):
         adjudicate(engine, project, "joe", 1)
+
+
+def test_only_what_others_hold_may_come_free(engine: sa.Engine, order: Order) -> None:
+    project = order(count=2, overlap=2)
+    hand_out(engine, project, "ann", ahead=2)
+    assert held_by_others(engine, project, "bob") and not held_by_others(engine, project, "ann")
+    hand_out(engine, project, "bob", ahead=2)
+    # Both have all there is for them, whatever the other does.
+    assert not held_by_others(engine, project, "bob") and not held_by_others(engine, project, "ann")
+    assert held_by_others(engine, project, "cara")
+    for person in ("ann", "bob"):
+        finish(engine, project, person, 1, 1, 0)
+        finish(engine, project, person, 2, 1, 0)
+    assert not held_by_others(engine, project, "cara")
 
 
 def test_progress_counts_labels_time_and_states(engine: sa.Engine, order: Order) -> None:

@@ -50,15 +50,24 @@ def test_runs_newest_first_and_filtered(engine: sa.Engine, make_run: RunMaker) -
 
 
 def test_an_evaluation_knows_how_its_student_was_trained(engine: sa.Engine, make_run: RunMaker) -> None:
-    student = make_run("student", kind=RunKind.TRAIN, config={"train": {"weighting": "learned"}})
+    gold = make_run("gold", kind=RunKind.COLLECT, config={"teacher": {"model": "gold"}})
+    trained = {"train": {"weighting": "learned"}, "teacher_run": gold.info.uid}
+    student = make_run("student", kind=RunKind.TRAIN, config=trained)
     reference = CheckpointRef(run_uid=student.info.uid, run_name="student", step=5)
     for run in (make_run("eval", checkpoint=reference), make_run("base")):
         ingest(engine, run.path)
     before = {run.name: run.training for run in list_runs(engine)}
     assert before == {"eval": {}, "base": {}}
     ingest(engine, student.path)
+    assert next(run.training for run in list_runs(engine) if run.name == "eval") == {**trained, "teacher": None}
+    ingest(engine, gold.path)
     after = {run.name: run.training for run in list_runs(engine)}
-    assert after == {"eval": {"train": {"weighting": "learned"}}, "base": {}, "student": {}}
+    assert after == {
+        "eval": {**trained, "teacher": {"teacher": {"model": "gold"}}},
+        "base": {},
+        "student": {},
+        "gold": {},
+    }
 
 
 def test_training_curves(engine: sa.Engine, make_run: RunMaker) -> None:

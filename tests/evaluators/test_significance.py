@@ -191,16 +191,25 @@ def test_groups_are_compared_by_themselves() -> None:
 
 
 def test_seeds_alone() -> None:
-    """Each run answers all questions alike, so that all there is are two and three seeds: Student's t of two means."""
+    """Each run answers all questions alike, so that all there is are the seeds, and those of b are all alike."""
     result = over_seeds([np.full(50, 0.2), np.full(50, 0.4)], [np.full(50, 0.5)] * 3)
     assert (result.n, result.seeds_a, result.seeds_b) == (50, 2, 3)
     assert (result.mean_a, result.mean_b, result.difference) == pytest.approx((0.3, 0.5, 0.2))
-    # Squares about the means sum to 0.02 on 3 degrees of freedom; t_.975 is 3.182, and 2.683 has p = .075.
-    error = math.sqrt(0.02 / 3 * (1 / 2 + 1 / 3))
-    assert (result.low, result.high) == pytest.approx((0.2 - 3.182 * error, 0.2 + 3.182 * error), abs=0.015)
-    assert result.p == pytest.approx(0.075, abs=0.01)
+    # The two of a have a standard error of 0.1 on one degree of freedom: t_.975 is 12.71, and 2 has p = .295.
+    assert (result.low, result.high) == (-1.0, 1.0)
+    assert result.p == pytest.approx(0.295, abs=0.02)
     mirrored = over_seeds([np.full(50, 0.5)] * 3, [np.full(50, 0.2), np.full(50, 0.4)])
-    assert (mirrored.p, mirrored.low) == pytest.approx((result.p, -(result.high or 0)), abs=0.01)
+    assert (mirrored.p, mirrored.low, mirrored.difference) == pytest.approx((result.p, -1.0, -0.2))
+
+
+def test_seeds_of_both_systems() -> None:
+    """Welch: the means have variances 0.01 / 3 and 0.0025 / 3; (sum)^2 / (sum of squares / 2) are 2.94 degrees."""
+    runs_a, runs_b = (
+        [np.full(50, level + step) for step in (-width, 0.0, width)] for level, width in ((0.3, 0.1), (0.5, 0.05))
+    )
+    result = over_seeds(runs_a, runs_b, resamples=50_000)
+    # t_.975 on 2.94 degrees of freedom is 3.22; the standard error is sqrt(0.0125 / 3) = 0.0645.
+    assert (result.low, result.high) == pytest.approx((0.2 - 0.208, 0.2 + 0.208), abs=0.01)
 
 
 def test_many_seeds_show_their_variance() -> None:

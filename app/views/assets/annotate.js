@@ -210,7 +210,7 @@ const rest = () => {
   if (data.closed) return "This project is closed: nothing more is recorded.";
   if (data.left) return "Loading the next item…";
   if (data.mode === "adjudicate") return "Decided. The list of disagreements has the next one.";
-  if (data.progress.share < 1) return "Nothing is free for you now: others hold what is left, or skipped it. Look again later.";
+  if (data.busy) return "Nothing is free for you now: others hold what is left. Look again later.";
   return "All items are done. Thank you.";
 };
 
