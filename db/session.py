@@ -7,7 +7,6 @@ without an error).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 
 from db.migrate import is_current, migrate
 from steper_core.errors import UserError
+from steper_core.wal import use_wal
 
 DEFAULT_URL = "sqlite:///runs/steper.db"
 """The database of a working folder that names none."""
@@ -150,7 +150,7 @@ def _engine(url: URL, *, foreign_keys: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
-        _use_wal(connection)
+        use_wal(connection, _BUSY_SECONDS)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -161,21 +161,6 @@ def _engine(url: URL, *, foreign_keys: bool) -> Engine:
         connection.exec_driver_sql(f"BEGIN{mode}")
 
     return engine
-
-
-def _use_wal(connection: Any) -> None:
-    # The change of mode does not wait for other connections as everything else does: two that open a new file at the
-    # same moment would otherwise fail.
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except connection.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
 
 
 def _reason(error: DBAPIError | OSError, url: URL) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from steper_core.errors import UserError
+from steper_core.wal import use_wal
 
 _WAIT_SECONDS = 30.0
 _KEYS_AT_ONCE = 500
@@ -59,7 +60,7 @@ class AnswerCache:
             folder.mkdir(parents=True, exist_ok=True)
             # Autocommit: every statement below is a transaction of its own unless it says BEGIN.
             self._database = sqlite3.connect(self._file, timeout=_WAIT_SECONDS, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
+            use_wal(self._database, _WAIT_SECONDS)
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._database.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL)")
         except (OSError, sqlite3.Error) as error:

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,18 @@ def start(name: str, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", WRITER, name, str(folder)], stdout=subprocess.PIPE, text=True, env={**os.environ}
     )
+
+
+def test_a_new_file_that_another_is_just_opening_is_waited_for(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "answers.sqlite", check_same_thread=False, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    timer.start()
+    with AnswerCache(tmp_path) as cache:
+        cache.put([("a", FULL)])
+        assert cache.get("a") == FULL
+    timer.join()
+    other.close()
 
 
 def test_processes_write_at_once_and_a_killed_one_loses_nothing_it_had_written(tmp_path: Path) -> None:
