@@ -9,6 +9,7 @@ from typing import Any
 
 from app.console import Console
 from app.options import run_path
+from app.scoring import require_rules
 from app.step_filter import StepFilter, with_labels
 from app.workplace import OF_FILES, Workplace, append_passages, run_config, write_questions
 from evaluators.answers import score_answer
@@ -43,6 +44,7 @@ def collect(
     questions = [*material.training, *material.held_out]
     if not questions:
         raise UserError("there are no training questions: name files with data.train, or lower data.held_out_questions")
+    require_rules(questions)
     teacher, framework = _author(recipe, source)
     config = run_config(recipe, material, questions, "teacher", "collect") | _origin(source)
     config |= {"labels": labels.digest} if labels else {}
@@ -95,9 +97,9 @@ def keep_rule(settings: CollectSection) -> KeepRule:
 
     def keep(question: Question, chain: Chain) -> str | None:
         if chain.answer is None:
-            return "no answer"
+            return f"no answer ({chain.stop_reason.value.replace('_', ' ')})"
         score = score_answer(chain.answer, question.golds, question.dataset)
-        passed = {"em": score.em == 1, "f1": score.f1 >= settings.min_f1, "contains": score.acc == 1}
+        passed = {"em": score.em == 1, "f1": score.f1 >= settings.min_f1, "contains": score.acc_bounded == 1}
         if not passed[settings.answer_filter]:
             return f"answer fails {settings.answer_filter}"
         if settings.gold_passage_filter and any(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.costs import costs_of, energy_recorded
 from app.options import run_path
-from app.scoring import score_run
+from app.scoring import require_rules, score_run
 from app.taught import also_learned
 from app.workplace import OF_FILES, Workplace, append_passages, run_config, write_questions
 from steper_core.checkpoints import best_checkpoint, checkpoint_at, training_step_of
@@ -36,6 +36,7 @@ def evaluate(
     questions = material.evaluation
     if not questions:
         raise UserError("there are no evaluation questions: name files with data.evaluation")
+    require_rules(questions)
     learned = also_learned(checkpoint.run_uid, place.runs, material) if checkpoint else 0
     if checkpoint and learned:
         place.console.warn(

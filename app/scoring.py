@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
+from evaluators.answers import check_rules
 from evaluators.intervals import figures_of
 from evaluators.scoring import default_scorers, score_chain
 from steper_core.errors import UserError
-from steper_core.records import Score
+from steper_core.records import Question, Score
 from steper_core.rundir import RunDir, hold_run
+
+
+def require_rules(questions: Iterable[Question]) -> None:
+    """Make sure that answers to these questions can be scored, before any is written.
+
+    Raises:
+        UserError: a question is of a dataset whose answer rules are not known.
+    """
+    for dataset in dict.fromkeys(question.dataset for question in questions):
+        check_rules(dataset)
 
 
 def score_run(run: RunDir) -> None:

@@ -196,10 +196,11 @@ def left_out(problems: Sequence[RowProblem]) -> list[str]:
     return [*lines, f"{more:,} more rows left out"] if more else lines
 
 
-def find_splits(sources: Iterable[Source]) -> Splits:
+def find_splits(sources: Iterable[Source], named: Iterable[Source] = ()) -> Splits:
     """Sort files, all *.json and *.jsonl files of folders, and hub names by the split that their names tell.
 
-    The alias file that comes with 2WikiMultiHopQA and the single-hop questions of MuSiQue are passed over.
+    Those that are `named` elsewhere, for what they are to be used, are passed over; so are the alias file that comes
+    with 2WikiMultiHopQA and the single-hop questions of MuSiQue.
 
     Raises:
         UserError: a path does not exist, a folder holds no such file, or a name tells no split or several.
@@ -207,7 +208,10 @@ def find_splits(sources: Iterable[Source]) -> Splits:
     train: list[Source] = []
     evaluation: list[Source] = []
     corpus: list[Path] = []
+    elsewhere = set(map(_place, named))
     for source in dict.fromkeys(_sources(sources)):
+        if _place(source) in elsewhere:
+            continue
         name = source.stem if isinstance(source, Path) else _hub_parts(source)[2]
         words = set(re.findall(r"[a-z]+", name.lower()))
         told = [bool(words & each) for each in (_TRAIN_WORDS, _EVALUATION_WORDS, _CORPUS_WORDS)]
@@ -332,6 +336,10 @@ def _sources(sources: Iterable[Source]) -> Iterator[Source]:
             yield path
         else:
             raise UserError(f"{path} does not exist")
+
+
+def _place(source: Source) -> Source:
+    return source if _is_hub_name(source) else Path(source).resolve()
 
 
 def _is_hub_name(source: Source) -> TypeGuard[str]:

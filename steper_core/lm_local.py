@@ -52,7 +52,8 @@ class LocalModel:
 
     def complete(self, prompts: Sequence[Prompt], seeds: Sequence[int]) -> list[Completion]:
         """One line a prompt; a prompt that leaves no room for a line in the context is reported, not cut."""
-        first_step = not any("\n" in prompt.lines for prompt in prompts)
+        aside = any(prompt.aside for prompt in prompts)
+        first_step = not aside and not any("\n" in prompt.lines for prompt in prompts)
         encoded = [self._encode(prompt) for prompt in prompts]
         results: dict[int, Completion] = {
             place: Completion("", 0, 0, 0.0, problem="too_long")
@@ -62,7 +63,8 @@ class LocalModel:
         order = sorted((place for place in range(len(encoded)) if place not in results), key=lambda i: len(encoded[i]))
         shared = self._share([encoded[place] for place in order], first_step)
         found = {place: self._store.longest(encoded[place], len(self._shared[0])) for place in order}
-        self._store.clear()
+        if not aside:  # after which the chains go on from the step before
+            self._store.clear()
         for start in range(0, len(order), self._batch_size):
             places = order[start : start + self._batch_size]
             rows, reused = [encoded[i] for i in places], [found.pop(i) for i in places]

@@ -28,6 +28,8 @@ _MOST_TOKENS = 2**40
 _PASSING = (408, 409, 429)
 """Statuses beside 5xx that another try may not meet."""
 _GO_ON = "finished chains are kept, repeat the command to go on"
+_OF_A_PROMPT = frozenset({"content_filter", "invalid_prompt"})
+_BOLD = re.compile(r"(?<!\*)\*\*(?![\s*])(.*?)(?<![\s*])\*\*(?!\*)")
 _OPTIONS = ("max_completion_tokens", "max_tokens", "response_format", "temperature", "seed", "n")
 NO_KEY = "none"
 """What is sent to servers that need no key."""
@@ -95,6 +97,8 @@ class ServerModel:
         except openai.BadRequestError as error:
             if _is_too_long(error):
                 return Completion("", 0, 0, time.perf_counter() - started, problem="too_long")
+            if _is_of_this_prompt(error):
+                return Completion("", 0, 0, time.perf_counter() - started, problem="refused")
             raise
         seconds = time.perf_counter() - started
         tokens = (token_count(usage.prompt_tokens), token_count(usage.completion_tokens)) if usage else (0, 0)
@@ -190,10 +194,9 @@ def reason_of(error: openai.APIStatusError, key: str) -> str:
 
 def option_named(error: openai.APIStatusError) -> str | None:
     """The option that a server's refusal is about, as far as it says so."""
-    if error.param in _OPTIONS:
-        return error.param
     said = error.message
     named = next((option for option in _OPTIONS[:-1] if re.search(rf"\b{option}\b", said)), None)
+    named = error.param if error.param in _OPTIONS else named
     return "max_tokens" if named == "max_completion_tokens" else named
 
 
@@ -205,6 +208,11 @@ def taken_options(options: Mapping[str, Any], refused: Collection[str]) -> dict[
 
 def _is_too_long(error: openai.APIStatusError) -> bool:
     return error.code == "context_length_exceeded" or "context" in str(error).lower()
+
+
+def _is_of_this_prompt(error: openai.APIStatusError) -> bool:
+    """Whether a server takes nothing amiss but this prompt: a filter's verdict, or thoughts that found no end."""
+    return error.code in _OF_A_PROMPT or "could not finish the message" in str(error).lower()
 
 
 def _check_address(url: str) -> None:
@@ -226,7 +234,11 @@ def _without_thoughts(text: str) -> str | None:
 
 
 def _first_line(text: str, prompt: Prompt) -> str:
-    """The first line with text. Chat models open with blank lines, and repeat what the line already begins with."""
+    """The first line with text, without bold type.
+
+    Chat models open with blank lines, set off what they think matters, and repeat what the line already begins with.
+    """
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    line = _BOLD.sub(r"\1", line)
     begun = prompt.lines.rpartition("\n")[2]
     return line[len(begun) :].lstrip() if begun and line.casefold().startswith(begun.casefold()) else line

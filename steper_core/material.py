@@ -74,14 +74,15 @@ def _from_world(recipe: Recipe) -> Material:
 
 
 def _from_files(data: DataSection, seed: int) -> Material:
-    found = find_splits(_expand(data.paths)) if data.paths else Splits((), (), ())
+    named = _expand([*data.train, *data.evaluation, *data.corpus])
+    found = find_splits(_expand(data.paths), named) if data.paths else Splits((), (), ())
     corpora = [read_corpus(path) for path in (*map(expand_home, data.corpus), *found.corpus)]
 
     passed_over: list[str] = []
 
     def read_all(named: Sequence[str], found: Sequence[Path | str]) -> list[Dataset]:
         own = dict.fromkeys(_expand(named))
-        beside, remarks = read_answered(source for source in found if source not in own)
+        beside, remarks = read_answered(found)
         passed_over.extend(remarks)
         return [with_passages_of(each, corpora) for each in (*map(read, own), *(each for _, each in beside))]
 

@@ -23,11 +23,13 @@ Task = Literal["reasoning", "answer"]
 class Prompt:
     """A prompt in the two parts that are tokenised apart, so that training and inference see the same tokens.
 
-    `context` is everything before the first line to be written, `lines` what is already written of the target.
+    `context` is everything before the first line to be written, `lines` what is already written of the target. `aside`
+    is what is asked between two steps of a chain, such as the answer as a task of its own.
     """
 
     context: str
     lines: str = ""
+    aside: bool = False
 
     @property
     def text(self) -> str:
@@ -58,7 +60,7 @@ def build_prompt(
         _context(demo.question, demo.passages) + "\n".join(demo.lines) + "\n\n\n" for demo in demonstrations
     )
     lines = "".join(f"{line}\n" for line in rationales) + (ANSWER_FLAG if force_answer else "")
-    return Prompt(context=shown + _context(question, passages, task), lines=lines)
+    return Prompt(context=shown + _context(question, passages, task), lines=lines, aside=task == "answer")
 
 
 def answer_line(answer: str) -> str:

@@ -20,7 +20,7 @@ from steper_core.texts import one_line
 Row = Mapping[str, Any]
 
 _WORD = re.compile(r"\w+")
-_REFERENCE = re.compile(r"(?<![\w#])#(\d+)(?!\w)")
+_REFERENCE = re.compile(r"(?<![\w#])#(\d{1,3})(?!\w)")
 _LOOSE_PUNCTUATION = re.compile(r" +([,;.?!)](?!\w)|'s\b)")
 _QUALIFIER = re.compile(r"\s*\([^()]*\)$|,.*$")
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
+from app.collecting import keep_rule
+from steper_core.config import CollectSection
+from steper_core.records import Chain, Question, StopReason
 from steper_core.run_records import RunKind
 from steper_core.rundir import RunDir, open_run
 
@@ -46,6 +50,37 @@ def test_chains_of_an_earlier_run_are_filtered_anew_and_keep_their_author(folder
     assert config["from_run"] == before.info.uid
     assert (config["retrieval"]["top_k"], config["teacher"]["temperature"]) == (1, 0.0)
     assert after.info.model == "gold"
+
+
+@pytest.mark.parametrize(
+    ("answer", "stop", "reason"),
+    [
+        ("They met in Tiv.", StopReason.ANSWERED, None),
+        ("Tivoli", StopReason.ANSWERED, "answer fails contains"),
+        (None, StopReason.TOO_LONG, "no answer (too long)"),
+        (None, StopReason.REFUSED, "no answer (refused)"),
+    ],
+)
+def test_an_answer_contains_the_gold_one_in_whole_words(
+    answer: str | None, stop: StopReason, reason: str | None
+) -> None:
+    question = Question(id="q", dataset="worlds", text="Where?", answer="Tiv")
+    chain = Chain(question_id="q", steps=(), answer=answer, stop_reason=stop)
+    assert keep_rule(CollectSection(answer_filter="contains"))(question, chain) == reason
+
+
+def test_questions_that_nothing_can_score_are_refused_before_a_model_is_asked(tmp_path: Path, folder: Path) -> None:
+    rows = [{"id": f"q{n}", "dataset": "mydata", "text": f"Where is {n}?", "answer": "x", "hops": []} for n in range(9)]
+    for name in ("train", "dev"):
+        lines = "".join(
+            json.dumps({**row, "id": f"{name}-{row['id']}", "text": f"{name} {row['text']}"}) + "\n" for row in rows
+        )
+        (tmp_path / f"{name}.jsonl").write_text(lines, "utf-8")
+    (tmp_path / "corpus.jsonl").write_text(json.dumps({"title": "T", "text": "Text."}) + "\n", "utf-8")
+    for command in ("collect", "evaluate"):
+        result = CliRunner().invoke(main, [command, "--name", "x", "-d", str(tmp_path)])
+        assert result.exit_code == 2 and "no answer rules for 'mydata'" in result.output
+        assert not (folder / "x").exists()
 
 
 def test_chains_of_other_questions_are_left_out_and_counted(folder: Path) -> None:

@@ -183,7 +183,9 @@ def test_musique_reference_ten_is_not_reference_one(tmp_path: Path) -> None:
     assert (last.question, last.depends_on) == ("Did Person10 meet Person1's aunt?", (0, 9))
 
 
-@pytest.mark.parametrize("text", ["Who had the #1 hit?", "What is C#1 about?", "Is #2 a song?", "Who is #1st?"])
+@pytest.mark.parametrize(
+    "text", ["Who had the #1 hit?", "What is C#1 about?", "Is #2 a song?", "Who is #1st?", f"Is #{'1' * 5000} one?"]
+)
 def test_musique_number_signs_that_are_no_references_stay(tmp_path: Path, text: str) -> None:
     rows = musique_row(question_decomposition=decomposition((text, "Ona")))
     assert read_file(lines(tmp_path / "a", rows)).questions[0].hops[0].question == text

@@ -199,6 +199,19 @@ def test_a_new_first_step_forgets_the_chains_before(sharp_model: Path) -> None:
     assert all(model._store.longest(ids, 0) == ([], 0) for ids in encoded)
 
 
+def test_what_is_asked_between_two_steps_leaves_what_is_kept_of_them(sharp_model: Path) -> None:
+    model = opened(sharp_model, batch_size=3)
+    prompts = [build_prompt(word, [LONG]) for word in WORDS]
+    prompts = next_step(prompts, lines(model, prompts), 1)
+    done = lines(model, prompts)
+    ending = [build_prompt(WORDS[0], [LONG], force_answer=True, task="answer")]
+    assert lines(model, ending) == one_by_one(opened(sharp_model), ending)
+    after = next_step(prompts, done, 2)
+    kept = [model._store.longest(model._encode(prompt), len(model._shared[0]))[1] for prompt in after]
+    assert min(kept) > 0
+    assert lines(model, after) == one_by_one(opened(sharp_model), after)
+
+
 def test_equal_prompts_get_equal_lines(sharp_model: Path) -> None:
     model = opened(sharp_model)
     assert len(set(lines(model, [SHARING[0]] * 3 + [SHARING[0]]))) == 1

@@ -252,6 +252,42 @@ def test_a_refusal_that_leaving_an_option_out_does_not_end_is_an_error(server: S
     assert len(server.asked) == calls
 
 
+def test_a_limit_on_the_newer_name_is_an_error_and_not_asked_again_for_ever(server: Server) -> None:
+    other_name = fault(400, "Use 'max_completion_tokens' instead.", param="max_tokens")
+    too_many = fault(400, "too large: at most 16384", param="max_completion_tokens")
+    server.answer = lambda body: other_name if "max_tokens" in body else too_many
+    assert "400: too large" in refusal(ServerModel("m", base_url=server.url))
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        fault(400, "The response was filtered.", "content_filter"),
+        fault(400, "Invalid prompt: it was flagged.", "invalid_prompt"),
+        fault(400, "Could not finish the message because max_tokens or model output limit was reached."),
+    ],
+)
+def test_a_prompt_that_the_server_objects_to_costs_its_own_chain_alone(server: Server, answer: Answer) -> None:
+    server.answer = lambda body: answer if "bad" in body["messages"][0]["content"] else chat("Fine.")
+    found = ServerModel("m", base_url=server.url).complete([Prompt("a bad one"), Prompt("good")], [0, 0])
+    assert [(each.text, each.problem) for each in found] == [("", "refused"), ("Fine.", None)]
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("**So the answer is: Paris**", "So the answer is: Paris"),
+        ("**So the answer is:** Paris", "So the answer is: Paris"),
+        ("**Ona** was born in **Tiv**.", "Ona was born in Tiv."),
+        ("2 ** 3 ** 4", "2 ** 3 ** 4"),
+    ],
+)
+def test_bold_type_is_no_part_of_a_line(server: Server, said: str, line: str) -> None:
+    server.gives(chat(said))
+    assert asked(server).text == line
+
+
 @pytest.mark.parametrize(
     "answer",
     [

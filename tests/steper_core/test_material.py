@@ -150,6 +150,15 @@ def test_files_named_for_a_split_need_no_telling_names(tmp_path: Path) -> None:
         load(paths=[a, b])
 
 
+def test_a_file_of_the_folder_that_is_named_for_a_split_is_used_for_that_alone(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.mkdir()
+    for name in ("train", "dev", "dev2", "extra"):
+        array(path / f"{name}.json", hotpotqa_row(name))
+    found = load(paths=[str(path)], train=[str(path / "extra.json"), str(path / ".." / "data" / "dev2.json")])
+    assert (sorted(ids(found.training)), ids(found.evaluation)) == (["dev2", "extra", "train"], ["dev"])
+
+
 def test_several_datasets_are_named_together(tmp_path: Path) -> None:
     hotpotqa, musique = (
         array(tmp_path / "a.json", hotpotqa_row("a0")),
