@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from app.plain import told_apart
+from app.standing import given_label
 from app.tokens import ABILITIES
 from app.versions import version_order
 from db.annotation_views import ADJUDICATE, TAGS, LabelRow
@@ -147,16 +149,7 @@ def _given(material: Material, subject: str) -> list[GivenLabel]:
 
 
 def _label(material: Material, row: LabelRow, field: str, value: float) -> GivenLabel:
-    return GivenLabel(
-        item=row.item_id,
-        question=str(row.question_id),
-        number=row.number,
-        field=field,
-        value=value,
-        annotator=row.annotator,
-        role=row.role,
-        ability=material.abilities.get((row.item_id, row.number), ""),
-    )
+    return given_label(row, field, value, material.abilities.get((row.item_id, row.number), ""))
 
 
 def _resolved(given: Sequence[GivenLabel]) -> dict[Unit, float]:
@@ -177,12 +170,10 @@ def _judged(material: Material, subject: str, verdict: LabelVerdict | None) -> d
         if value is not None and (verdict is not None or vote.judge_uid in tagging):
             ballots[vote.judge_uid][vote.item_id, vote.number][value] += 1
     names = {vote.judge_uid: vote.judge_run for vote in material.votes}
-    often = Counter(names[uid] for uid in ballots)
+    shown = told_apart([names[uid] for uid in ballots], [f" ({uid[:8]})" for uid in ballots])
     return {
-        names[uid] if often[names[uid]] == 1 else f"{names[uid]} ({uid[:8]})": {
-            place: value for place, votes in own.items() if (value := _leading(votes)) is not None
-        }
-        for uid, own in ballots.items()
+        name: {place: value for place, votes in own.items() if (value := _leading(votes)) is not None}
+        for name, own in zip(shown, ballots.values(), strict=True)
     }
 
 

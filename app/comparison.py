@@ -7,7 +7,6 @@ it in the same version; what the runs do not share is told in `warnings`, never 
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any, TypeVar
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from app.plain import one_line
+from app.plain import one_line, told_apart
 from app.seeds import system_of
 from app.tokens import RUN_LETTERS
 from app.versions import version_order
@@ -311,16 +310,9 @@ def _distinct_names(first: Mapping[tuple[str, ...], RunRow]) -> dict[tuple[str, 
     ]
     told = [place for place, each in enumerate(zip(*parts, strict=True)) if place == 0 or len(set(each)) > 1]
     names = [" ".join(each[place] for place in told if each[place]) for each in parts]
-    often = Counter(names)
-    told_apart = [
-        name if often[name] == 1 else f"{name} as in {run.name}"
-        for name, run in zip(names, first.values(), strict=True)
-    ]
-    often = Counter(told_apart)
-    return {
-        system: name if often[name] == 1 else f"{name} ({run.uid[:8]})"
-        for name, (system, run) in zip(told_apart, first.items(), strict=True)
-    }
+    names = told_apart(names, [f" as in {run.name}" for run in first.values()])
+    names = told_apart(names, [f" ({run.uid[:8]})" for run in first.values()])
+    return dict(zip(first, names, strict=True))
 
 
 def _data_warnings(runs: Sequence[RunRow], arrays: Sequence[RunArrays], shared: _Shared) -> list[str]:

@@ -7,13 +7,26 @@ from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from app.label_records import ChainWords, ItemName, LabelChange, LabelFile, ProjectSettings, Share, StepWords
-from db.annotation_views import LABEL, REOPEN, SKIP, SUBMIT, HistoryRow, ItemRow, ProjectRow, Role
+from db.annotation_views import (
+    HELD,
+    LABEL,
+    RELEASED,
+    REOPEN,
+    SKIP,
+    SKIPPED,
+    SUBMIT,
+    SUBMITTED,
+    HistoryRow,
+    ItemRow,
+    ProjectRow,
+    Role,
+)
 from db.queries_annotations import annotators, history, item_rows, slots_of
 from db.queries_runs import list_runs
 from db.queries_texts import ChainText, Database, chain_texts
 
 _EVERY = 1_000_000
-_AFTER: Mapping[str, str] = {SUBMIT: "submitted", SKIP: "skipped", REOPEN: "held"}
+_AFTER: Mapping[str, str] = {SUBMIT: SUBMITTED, SKIP: SKIPPED, REOPEN: HELD}
 
 
 def labels_of(engine: Database, project: ProjectRow) -> LabelFile:
@@ -33,7 +46,7 @@ def labels_of(engine: Database, project: ProjectRow) -> LabelFile:
     by_id = {item.id: _item(item, names.get(item.run_uid, "")) for item in items}
     # Who gave an item back holds it no longer, but the history keeps what was done.
     shares = [
-        Share(by_id[item_id], annotator, role, _state(states.get(key, "released"), changes[key]), tuple(changes[key]))
+        Share(by_id[item_id], annotator, role, _state(states.get(key, RELEASED), changes[key]), tuple(changes[key]))
         for key in sorted(states.keys() | changes.keys())
         for item_id, annotator, role in (key,)
     ]
@@ -58,7 +71,7 @@ def _state(read: str, changes: Sequence[LabelChange]) -> str:
     last = next((change.field for change in reversed(changes) if change.field in _AFTER), "")
     told = _AFTER.get(last, read)
     # What was taken up again and then given back is told by its state alone.
-    return read if told == "held" and read == "released" else told
+    return read if told == HELD and read == RELEASED else told
 
 
 def _item(row: ItemRow, run: str) -> ItemName:

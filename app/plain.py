@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 
 _BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C)
 _CONTROLS = (*(code for code in range(0x20) if chr(code) not in "\t\n"), *range(0x7F, 0xA0))
@@ -18,6 +20,12 @@ def plain(text: str) -> str:
 def inert(text: str, limit: int = 60) -> str:
     """A name without what Plotly reads as markup."""
     return re.sub(r"[^\w .,:()@+=-]", "·", text)[:limit]
+
+
+def told_apart(names: Sequence[str], suffixes: Sequence[str]) -> list[str]:
+    """Names, each of those that occur more than once with its suffix."""
+    often = Counter(names)
+    return [name if often[name] == 1 else name + suffix for name, suffix in zip(names, suffixes, strict=True)]
 
 
 def one_line(text: str, limit: int = 80) -> str:

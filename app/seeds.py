@@ -19,8 +19,8 @@ UNDECIDED = (
 )
 """Settings of a training that change no weight: how batches are split, what is kept and told, how it is asked later."""
 _OF_A_TRAINING = ("train", "student", "held_out_questions")
-_BY_MACHINE = ("student.device", "train.packing", "train.gradient_checkpointing")
-"""Settings of a training that change nothing but where and how fast it runs, up to rounding."""
+_OF_NO_SYSTEM = frozenset({*UNDECIDED, "student.device", "train.packing", "train.gradient_checkpointing"})
+"""These and what changes nothing but where and how fast a training runs, up to rounding."""
 _OF_THE_MODEL = ("backend", "demonstrations", "temperature", "dtype", "endpoint", "tasks")
 """What of the model section decides what is written, whichever checkpoint it is."""
 
@@ -71,7 +71,7 @@ def _training_of(run: RunRow) -> dict[str, object]:
         f"{section}.{key}": value
         for section in _OF_A_TRAINING
         for key, value in _entries(run.training.get(section))
-        if f"{section}.{key}" not in (*UNDECIDED, *_BY_MACHINE)
+        if f"{section}.{key}" not in _OF_NO_SYSTEM
     }
     return {**decided, "teacher": teacher}
 

@@ -38,17 +38,23 @@ def given_labels(rows: Sequence[LabelRow], rubric: LabelRubric) -> tuple[GivenLa
     """Current verdicts as the measures of agreement take them; tags and comments are none."""
     names = {verdict.name for verdict in rubric.verdicts}
     return tuple(
-        GivenLabel(
-            item=row.item_id,
-            question=str(row.question_id),
-            number=row.number,
-            field=row.field,
-            value=float(row.value),
-            annotator=row.annotator,
-            role=row.role,
-        )
+        given_label(row, row.field, float(row.value))
         for row in rows
         if row.field in names and isinstance(row.value, int | float)
+    )
+
+
+def given_label(row: LabelRow, field: str, value: float, ability: str = "") -> GivenLabel:
+    """A label as the measures of agreement take it: questions of two worlds may share a key, so their id tells them."""
+    return GivenLabel(
+        item=row.item_id,
+        question=str(row.question_id),
+        number=row.number,
+        field=field,
+        value=value,
+        annotator=row.annotator,
+        role=row.role,
+        ability=ability,
     )
 
 

@@ -57,7 +57,7 @@ def to_label(engine: Engine, project_id: int, annotator: str) -> frozenset[int]:
     """
     with reading(engine) as connection:
         project = connection.execute(sa.select(Project.__table__).where(Project.id == project_id)).first()
-        person = connection.execute(sa.select(Annotator.id).where(Annotator.name == annotator)).scalar()
+        person = connection.execute(_named(annotator)).scalar()
         if project is None or person is None:
             return frozenset()
         held = {slot.item_id for slot in _held(connection, project_id, person)}
@@ -74,15 +74,11 @@ def to_label(engine: Engine, project_id: int, annotator: str) -> frozenset[int]:
 
 def held_by_others(engine: Engine, project_id: int, annotator: str) -> bool:
     """Whether others hold items that a person never had: given back, these would be free for that person."""
-    person = sa.select(Annotator.id).where(Annotator.name == annotator).scalar_subquery()
-    own = sa.select(SlotRow.item_id).where(
-        SlotRow.project_id == project_id, SlotRow.annotator_id == person, SlotRow.state != RELEASED
-    )
     held = sa.select(SlotRow.item_id).where(
         SlotRow.project_id == project_id,
         SlotRow.role == LABEL,
         SlotRow.state == HELD,
-        SlotRow.item_id.not_in(own),
+        SlotRow.item_id.not_in(_had(project_id, _named(annotator).scalar_subquery())),
     )
     with reading(engine) as connection:
         return connection.execute(held.limit(1)).first() is not None
@@ -140,9 +136,7 @@ def release(engine: Engine, project_id: int, annotator: str | None = None) -> in
         locked_project(connection, project_id)
         chosen = [SlotRow.project_id == project_id, SlotRow.state == HELD]
         if annotator is not None:
-            chosen.append(
-                SlotRow.annotator_id == sa.select(Annotator.id).where(Annotator.name == annotator).scalar_subquery()
-            )
+            chosen.append(SlotRow.annotator_id == _named(annotator).scalar_subquery())
         held = connection.execute(sa.select(SlotRow.item_id, SlotRow.annotator_id, SlotRow.role).where(*chosen)).all()
         for slot in held:
             put_slot(connection, project_id, slot.item_id, slot.annotator_id, slot.role, RELEASED, now())
@@ -196,7 +190,7 @@ def put_slot(
 def person_id(connection: Connection, name: str) -> int:
     """The id of a person of this name, who is stored if need be."""
     connection.execute(insert_missing(connection, Annotator), [{"name": name}])
-    return connection.execute(sa.select(Annotator.id).where(Annotator.name == name)).scalar_one()
+    return connection.execute(_named(name)).scalar_one()
 
 
 def bump_labels(connection: Connection) -> None:
@@ -234,18 +228,22 @@ def _held(connection: Connection, project_id: int, person: int) -> tuple[Slot, .
 
 def _untaken(connection: Connection, project: Any, person: int, count: int | None) -> list[int]:
     """So many (None: all) items with room, in order, that the person never had; or had for labelling, and gave back."""
-    own = (
-        sa.select(SlotRow.item_id)
-        .where(
-            SlotRow.item_id == Item.id,
-            SlotRow.annotator_id == person,
-            sa.or_(SlotRow.role == ADJUDICATE, SlotRow.state != RELEASED),
-        )
-        .exists()
-    )
     room = sa.or_(Item.control, Item.taken < project.overlap)
-    found = sa.select(Item.id).where(Item.project_id == project.id, room, ~own).order_by(Item.position).limit(count)
-    return list(connection.scalars(found))
+    free = (Item.project_id == project.id, room, Item.id.not_in(_had(project.id, person)))
+    return list(connection.scalars(sa.select(Item.id).where(*free).order_by(Item.position).limit(count)))
+
+
+def _named(annotator: str) -> sa.Select[int]:
+    return sa.select(Annotator.id).where(Annotator.name == annotator)
+
+
+def _had(project_id: int, person: Any) -> sa.Select[int]:
+    """The items that a person is done with or holds: all that were theirs, but those they gave back unlabelled."""
+    return sa.select(SlotRow.item_id).where(
+        SlotRow.project_id == project_id,
+        SlotRow.annotator_id == person,
+        sa.or_(SlotRow.role == ADJUDICATE, SlotRow.state != RELEASED),
+    )
 
 
 def _take_over(connection: Connection, project: Any, person: int, count: int) -> list[int]:

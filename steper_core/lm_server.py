@@ -194,9 +194,8 @@ def reason_of(error: openai.APIStatusError, key: str) -> str:
 
 def option_named(error: openai.APIStatusError) -> str | None:
     """The option that a server's refusal is about, as far as it says so."""
-    said = error.message
-    named = next((option for option in _OPTIONS[:-1] if re.search(rf"\b{option}\b", said)), None)
-    named = error.param if error.param in _OPTIONS else named
+    said = (option for option in _OPTIONS[:-1] if re.search(rf"\b{option}\b", error.message))
+    named = error.param if error.param in _OPTIONS else next(said, None)
     return "max_tokens" if named == "max_completion_tokens" else named
 
 

@@ -74,8 +74,8 @@ def _from_world(recipe: Recipe) -> Material:
 
 
 def _from_files(data: DataSection, seed: int) -> Material:
-    named = _expand([*data.train, *data.evaluation, *data.corpus])
-    found = find_splits(_expand(data.paths), named) if data.paths else Splits((), (), ())
+    elsewhere = _expand([*data.train, *data.evaluation, *data.corpus])
+    found = find_splits(_expand(data.paths), elsewhere) if data.paths else Splits((), (), ())
     corpora = [read_corpus(path) for path in (*map(expand_home, data.corpus), *found.corpus)]
 
     passed_over: list[str] = []

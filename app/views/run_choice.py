@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
-from app.plain import one_line
+from app.plain import one_line, told_apart
 from app.tokens import KINDS, RUN_LETTERS
 from app.views.widgets import choose_many
 from db.queries import RunRow
@@ -68,9 +67,8 @@ def offer_newest(label: str, known: Mapping[str, RunRow], on_choose: Callable[[t
 
 def _names(known: Mapping[str, RunRow]) -> dict[str, str]:
     """Short names, no two of them alike: the field knows its options by what it shows."""
-    short = {token: one_line(run.name, _NAME) for token, run in known.items()}
-    times = Counter(short.values())
-    return {token: name if times[name] == 1 else f"{name} {token}" for token, name in short.items()}
+    short = [one_line(run.name, _NAME) for run in known.values()]
+    return dict(zip(known, told_apart(short, [f" {token}" for token in known]), strict=True))
 
 
 def _lettered(letter: str, name: str) -> str:
