@@ -12,6 +12,7 @@ import click
 from app.console import Console
 from app.files import write_whole
 from app.options import find_run, runs_option
+from app.plain import plain
 from evaluators.export import FORMATS, UNSCORED, export_answers
 from steper_core.errors import UserError
 
@@ -144,4 +145,4 @@ def _warn_of_rows(problems: Sequence[str], outcome: str) -> None:
 
 
 def _warn(text: str) -> None:
-    click.echo(f"! {text}", err=True)
+    click.echo(f"! {plain(text)}", err=True)

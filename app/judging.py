@@ -202,6 +202,7 @@ def _announce(order: Order, work: _Work, pending: Sequence[Call], cache: AnswerC
     if missing:
         prompt, output = tokens_of(missing)
         console.say(f"tokens: about {prompt:,} of prompt and {output:,} of output; {_cost(order, prompt, output)}")
+        console.say("not counted: a few small calls that learn what the server understands")
         console.say(f"an answer is waited for {order.server.timeout:.0f} s at most (--timeout), then asked for again")
     return len(missing)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from app.console import Console
+from app.plain import plain
 from app.settings import database_url
 from steper_core.errors import UserError
 
@@ -39,7 +40,7 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            click.echo(f"steper: {error}", err=True)
+            click.echo(f"steper: {plain(str(error))}", err=True)
             ctx.exit(2)
         except OSError as error:
             # A full disk, a name too long, a folder where a file should be: the place tells more than a trace.

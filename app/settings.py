@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from steper_core.errors import UserError
 
 
@@ -21,4 +23,9 @@ def existing_database_url(runs: Path) -> str:
 
 def database_url(runs: Path = Path("runs")) -> str:
     """The database to use: STEPER_DATABASE_URL, else the SQLite file in the folder of the runs."""
-    return os.environ.get("STEPER_DATABASE_URL") or f"sqlite:///{runs / 'steper.db'}"
+    return os.environ.get("STEPER_DATABASE_URL") or _sqlite(runs / "steper.db")
+
+
+def _sqlite(file: Path) -> str:
+    # A "?" or "%" in a folder's name means something in a URL.
+    return sa.URL.create("sqlite", database=str(file)).render_as_string()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from app.plain import plain
 from app.seeds import system_of
 from app.versions import version_order
 from db.queries import RunArrays, RunRow, ScoreArray, StudyRow
@@ -123,11 +125,11 @@ def cells(result: StudyResult) -> tuple[list[str], list[list[str]]]:
 
 
 def markdown(result: StudyResult) -> str:
-    """The table as markdown, with its sentences below."""
+    """The table as markdown, with its sentences below. Names of foreign runs are in it as text."""
     header, rows = cells(result)
-    lines = [f"# {headline(result.study)}", "", "Percent, with 95 % intervals over seeds and questions.", ""]
+    lines = [f"# {_as_text(headline(result.study))}", "", "Percent, with 95 % intervals over seeds and questions.", ""]
     lines += [_line(header), _line(["---", *["---:"] * (len(header) - 1)]), *map(_line, rows)]
-    return "\n".join([*lines, "", *(f"- {note}" for note in result.notes)]) + "\n"
+    return "\n".join([*lines, "", *(f"- {_as_text(note)}" for note in result.notes)]) + "\n"
 
 
 def headline(study: StudyRow) -> str:
@@ -256,4 +258,10 @@ def _place(run: RunRow) -> tuple[int, str, int]:
 
 
 def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    return "| " + " | ".join(map(_as_text, cells)) + " |"
+
+
+def _as_text(text: str) -> str:
+    """One line in which markdown finds no cell, no tag and no link; an interval in brackets stays as it is."""
+    line = " ".join(plain(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    return re.sub(r"\](?=[(\[:])", r"\\]", line)

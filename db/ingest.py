@@ -218,7 +218,7 @@ class _Writer:
             raise UserError(f"{self.path}: another process stored a newer state of this run meanwhile; ingest it again")
         raise UserError(
             f"{self.path}: holds less than when it was last ingested; "
-            "delete the run from the database first, then ingest it again"
+            "take it out of the database first (steper db forget RUN), then ingest it again"
         )
 
     def _write_passages(self) -> None:

@@ -177,7 +177,7 @@ class TrainSection(Section):
     lora_rank: int = Field(0, ge=0, le=4096, description="of adapters on all linear layers; 0: all weights are trained")
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpoints_per_epoch: Count = Field(1, description="how often to save and to measure on held-out questions")
-    keep_checkpoints: Count = Field(2, description="newest ones kept beside the best")
+    keep_checkpoints: Count = Field(2, description="how many are kept in all: the best one and the newest")
     gradient_checkpointing: bool = Field(False, description="compute activations again instead of keeping them")
     trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = Field(
         (), description="also told each step's figures"

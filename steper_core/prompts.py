@@ -1,7 +1,7 @@
 """What a language model reads and what it writes back.
 
 Passages come first, in the order they were appended, then the question, then the rationale so far: each step's prompt
-begins with the last one's passages, for the cache at inference and for packing at training (PAPER.md, cautions).
+begins with the last one's passages, for the cache at inference and for packing at training.
 One rationale a line; the line with the answer flag ends the chain.
 """
 

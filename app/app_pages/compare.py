@@ -199,7 +199,10 @@ def _show_curve(store: Store, every: Runs, state: CompareState, runs: Runs) -> N
     st.subheader("Over the steps of training", anchor=False)
     st.code(one_line(training.name, 60), language=None)
     if not checkpoints:
-        st.info("No evaluation points to a checkpoint of this run: `steper evaluate --student RUN --checkpoint all`.")
+        st.info(
+            "No evaluation points to a checkpoint of this run: `steper evaluate --student RUN --checkpoint all` "
+            "(as many as train.keep_checkpoints kept)."
+        )
         return
     names = [(name, ability) for name in _CURVES.values() for ability in (("",) if name == "em" else tuple(ABILITIES))]
     table = store.score_table(tuple(run.id for run in checkpoints), tuple(names))

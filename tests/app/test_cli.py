@@ -72,6 +72,11 @@ def test_a_missing_file_is_named(folder: Path) -> None:
     assert "nowhere.json" in refused(steper("data", "describe", "nowhere.json"))
 
 
+def test_what_acts_on_a_terminal_is_written_out() -> None:
+    said = refused(steper("collect", "--name", "c", "-d", "\x1b[2Jgone.json"))
+    assert "\x1b" not in said and "[U+001B]" in said
+
+
 def test_an_unknown_format_is_named(folder: Path) -> None:
     (folder / "train.json").write_text('[{"foo": 1}]')
     assert "train.json" in refused(steper("data", "describe", "train.json"))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from app.study import cells_of
-from app.study_table import cells, markdown, studies_of, study_result
+from app.study_table import StudyResult, cells, markdown, studies_of, study_result
 from app.views.study import study_figure, variant_cells
 from db import list_runs, open_database, run_arrays, score_arrays
 from db.queries import RunArrays, RunRow, ScoreArray, StudyRow
@@ -158,6 +158,14 @@ def test_the_page_draws_what_the_database_holds(file: Path, done: subprocess.Com
     figure = study_figure(result, ("em", ""), "#000", "#ccc")
     assert list(figure.data[0].y) == ["base", "vanilla-kd", "steper"]
     assert markdown(result).startswith("# A tiny study (paper: Figure 3)")
+
+
+def test_names_of_foreign_runs_are_text_in_a_markdown_table() -> None:
+    study = StudyRow("s", "a <img src=x>\n# b", "methods", "v", 0, "[link](javascript:x)")
+    note = "x|y &amp; ![z](http://w): +1.0 [0.2, 1.8] (n 40)"
+    first, *_, last = markdown(StudyResult(study, (), (note,))).splitlines()
+    assert first == "# a &lt;img src=x> # b (paper: [link\\](javascript:x))"
+    assert last == "- x\\|y &amp;amp; ![z\\](http://w): +1.0 [0.2, 1.8] (n 40)"
 
 
 def test_intervals_hold_seeds_and_questions_by_hand() -> None:
