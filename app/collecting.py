@@ -42,7 +42,7 @@ def collect(
     """
     recipe, material = place.recipe, place.material
     questions = [*material.training, *material.held_out]
-    if not questions:
+    if not material.training:
         raise UserError("there are no training questions: name files with data.train, or lower data.held_out_questions")
     require_rules(questions)
     teacher, framework = _author(recipe, source)
@@ -98,6 +98,9 @@ def keep_rule(settings: CollectSection) -> KeepRule:
     def keep(question: Question, chain: Chain) -> str | None:
         if chain.answer is None:
             return f"no answer ({chain.stop_reason.value.replace('_', ' ')})"
+        if not all(chain.rationales):
+            # As targets these would teach a student to write nothing.
+            return "an empty step"
         score = score_answer(chain.answer, question.golds, question.dataset)
         passed = {"em": score.em == 1, "f1": score.f1 >= settings.min_f1, "contains": score.acc_bounded == 1}
         if not passed[settings.answer_filter]:

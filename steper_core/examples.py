@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from steper_core.checkpoints import opening_ids
 from steper_core.packing import Row, TokenExample, pack
 from steper_core.prompts import Task, build_prompt
 from steper_core.records import ABILITIES, Ability, Chain, Passage, Question
@@ -124,20 +125,22 @@ def encode_chains(
     A prompt that is too long loses its first tokens, the oldest passages. An example whose target alone reaches the
     limit is left out.
     """
+    opening = opening_ids(tokenizer)
     encoded, cut, left_out = [], 0, 0
     by_task = dict.fromkeys(map(str, tasks), 0)
     for examples in chains:
         found = []
         for example in examples:
-            prompt = tokenizer(example.prompt, add_special_tokens=False).input_ids
+            prompt = opening + tokenizer(example.prompt, add_special_tokens=False).input_ids
             target = [*tokenizer(example.target, add_special_tokens=False).input_ids, end_token]
             room = max_length - len(target)
-            if room < 1:
+            if room <= len(opening):
                 left_out += 1
                 continue
             cut += len(prompt) > room
             by_task[example.task] += 1
-            found.append(TokenExample(prompt[-room:], target, tasks.index(example.task)))
+            kept = prompt if len(prompt) <= room else opening + prompt[len(prompt) - room + len(opening) :]
+            found.append(TokenExample(kept, target, tasks.index(example.task)))
         if found:
             rows = (pack(found),) if packed else tuple(pack([example]) for example in found)
             encoded.append(ChainRows(examples[0].question_id, rows))

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList
 
-from steper_core.checkpoints import load_causal_model, load_tokenizer, require_checkpoint
+from steper_core.checkpoints import load_causal_model, load_tokenizer, opening_ids, require_checkpoint
 from steper_core.devices import pick_device, pick_dtype, synchronize
 from steper_core.hush import hush_transformers
+from steper_core.path_attention import require_full_attention
 from steper_core.prefix_cache import Layers, PromptStore, common_length, lay_out, take_out
 from steper_core.prompts import Prompt
 from steper_core.writers import Completion
@@ -39,13 +40,15 @@ class LocalModel:
         self._device = pick_device(device)
         self._tokenizer = load_tokenizer(folder)
         self._model = load_causal_model(folder, pick_dtype(dtype, self._device)).to(self._device).eval()
+        require_full_attention(self._model, folder, "let a server of your own run it (backend=openai)")
+        self._stop_ids = _stop_ids(self._tokenizer, self._model.generation_config.eos_token_id)
+        self._opening = opening_ids(self._tokenizer)
         # Else generate takes up what the model's makers set for chatting, such as a penalty on words of the prompt.
         self._model.generation_config = type(self._model.generation_config)()
         self._batch_size = batch_size
         self._max_new_tokens = max_new_tokens
         self._temperature = temperature
         self._context = int(self._model.config.max_position_embeddings)
-        self._stop_ids = _stop_ids(self._tokenizer)
         self._pad_id = self._stop_ids[0]
         self._shared: tuple[list[int], Layers] = ([], [])
         self._store = PromptStore()
@@ -73,7 +76,7 @@ class LocalModel:
         return [results[place] for place in range(len(encoded))]
 
     def _encode(self, prompt: Prompt) -> list[int]:
-        return self._ids(prompt.context) + (self._ids(prompt.lines) if prompt.lines else [])
+        return self._opening + self._ids(prompt.context) + (self._ids(prompt.lines) if prompt.lines else [])
 
     def _ids(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False).input_ids)
@@ -155,7 +158,9 @@ def _common_prefix(rows: list[list[int]]) -> int:
     return length if length >= _WORTH_SHARING else 0
 
 
-def _stop_ids(tokenizer: Any) -> list[int]:
+def _stop_ids(tokenizer: Any, declared: int | list[int] | None) -> list[int]:
+    """The tokenizer's end token, those that the model's makers `declared` beside it, and what holds a line break."""
+    ends = [tokenizer.eos_token_id, *(declared if isinstance(declared, list) else [declared])]
     ids = range(len(tokenizer))
     broken = [place for place, text in enumerate(tokenizer.batch_decode([[i] for i in ids])) if "\n" in text]
-    return [tokenizer.eos_token_id, *(i for i in broken if i != tokenizer.eos_token_id)]
+    return [*dict.fromkeys(place for place in (*ends, *broken) if place is not None)]

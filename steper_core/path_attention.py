@@ -64,12 +64,15 @@ def load_with_paths(base: Path, dtype: torch.dtype = torch.float32) -> Any:
 
     AttentionInterface.register(ATTENTION, attend)
     model = load_causal_model(base, dtype, attn_implementation=ATTENTION)
+    require_full_attention(model, base, "take a model with full attention in every layer")
+    return model
+
+
+def require_full_attention(model: Any, folder: Path, cure: str) -> None:
+    """Raise a UserError if a layer attends otherwise: steps that share what was computed for them need it."""
     other = _other_layers(model)
     if other is not None:
-        raise UserError(
-            f"{base}: {other}, which steps in one row need; take a model with full attention in every layer"
-        )
-    return model
+        raise UserError(f"{folder}: {other}, which steps that share their passages need; {cure}")
 
 
 def _other_layers(model: Any) -> str | None:

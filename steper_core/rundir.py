@@ -17,7 +17,6 @@ from __future__ import annotations
 import datetime
 import fcntl
 import os
-import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -30,12 +29,17 @@ from steper_core import jsonl
 from steper_core.digests import differences, digest_of
 from steper_core.environment import describe_environment
 from steper_core.errors import UserError
+from steper_core.locks import lock_within
 from steper_core.records import Chain, Judgement, Passage, Question, Score
 from steper_core.run_records import CheckpointRef, Rejection, RunInfo, RunKind, RunStatus, StudyRef, TrainPoint
 from steper_core.score_lines import ChainScores, gather
 
-_LATER_KEYS = frozenset({"questions", "chains_digest", "not_learned", "shown"})
+_LATER_KEYS = frozenset(
+    {"questions", "chains_digest", "not_learned", "shown", "number_format", "processes", "stored_logits"}
+)
 """Parts of configs that runs of earlier versions did not record: what they lack differs in nothing."""
+_OF_THE_MACHINE = frozenset({"number_format", "processes"})
+"""Parts of configs that settings leave to the machine: a finished run is what it is, on whichever it was made."""
 _ASKED = frozenset({"questions", "runs"})
 """Parts of configs that say which questions a run writes down before it makes anything."""
 
@@ -249,7 +253,7 @@ def hold_run(path: Path, wait: float = 0.25) -> Iterator[RunDir]:
         RunHeldError: another process holds the run.
     """
     with (path / ".lock").open("w") as lock:
-        if not _hold_lock(lock.fileno(), wait):
+        if not lock_within(lock.fileno(), wait):
             raise RunHeldError(f"{path}: another process is working on this run; wait for it, or stop it")
         yield RunDir(path)
 
@@ -263,20 +267,6 @@ def add_scores(path: Path, scores: Iterable[Score], wait: float = 0.25) -> None:
     with hold_run(path, wait) as run:
         run.repair()
         run.append_scores(scores)
-
-
-def _hold_lock(descriptor: int, wait: float) -> bool:
-    # Whoever looks whether the run is held takes the lock for an instant: that is no reason to give up at once.
-    until = time.monotonic() + wait
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                return False
-            time.sleep(0.05)
-        else:
-            return True
 
 
 def _hold(run: RunDir) -> Iterator[RunDir]:
@@ -317,8 +307,9 @@ def _take_up(run: RunDir, kind: RunKind, told: dict[str, Any], undecided: Collec
         return
     known = {key: value for key, value in told["config"].items() if key in info.config or key not in _LATER_KEYS}
     before, now = {"seed": info.seed, **info.config}, {"seed": told["seed"], **known}
-    changed = [key for key, *_ in differences(before, now) if key not in undecided]
     finished = info.status is RunStatus.FINISHED
+    free = {*undecided, *(_OF_THE_MACHINE if finished else ())}
+    changed = [key for key, *_ in differences(before, now) if key not in free]
     if changed and (finished or info.kind is not kind or _ASKED.intersection(changed) or not _is_bare(run)):
         raise UserError(
             f"{run.path} was started with other settings (changed: {', '.join(changed)}); "

@@ -19,9 +19,10 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from steper_core import jsonl
-from steper_core.digests import digest_of
+from steper_core.digests import digest_of, file_digest
 from steper_core.errors import UserError
 from steper_core.examples import ChainRows
+from steper_core.locks import lock_within
 from steper_core.losses import target_logits
 from steper_core.objectives import tempered
 from steper_core.packing import Row, collate
@@ -98,10 +99,18 @@ def store_soft_targets(
         How many chains were stored now.
 
     Raises:
-        UserError: the folder holds what another teacher said, or at other settings.
+        UserError: the folder holds what another teacher said, or at other settings, or another process stores into it.
     """
-    files = SoftFiles(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        if not lock_within(lock.fileno(), wait=0.25):
+            raise UserError(f"{folder}: another process stores into it; wait for it, or name another folder")
+        return _store(SoftFiles(folder), settings, teacher, chains, on_progress)
+
+
+def _store(
+    files: SoftFiles, settings: SoftSettings, teacher: Any, chains: Sequence[ChainRows], on_progress: OnProgress
+) -> int:
     if files.settings.exists():
         _require_same(_read_settings(files), settings, files)
     else:
@@ -133,6 +142,17 @@ def stored_teacher(folder: Path) -> str:
         UserError: nothing is stored there.
     """
     return _read_settings(SoftFiles(folder)).teacher
+
+
+def stored_digest(folder: Path) -> str:
+    """Tells whether a folder still holds what a training began with.
+
+    Raises:
+        UserError: nothing is stored there.
+    """
+    files = SoftFiles(folder)
+    settings = _read_settings(files).model_dump(mode="json")
+    return digest_of({"settings": settings, "index": file_digest(files.index) if files.index.exists() else None})
 
 
 def attach(

@@ -49,15 +49,20 @@ def open_system(
     retriever: Retriever,
     training: Sequence[Question],
     seed: int,
+    sampling_seed: int | None = None,
 ) -> System:
-    """Load what a configured system needs. Demonstrations are drawn from the training questions.
+    """Load what a configured system needs.
+
+    Demonstrations are drawn from the training questions by `seed`; lines are sampled by `sampling_seed`, by default
+    the same.
 
     Raises:
         UserError: an unknown framework, a top_k beyond the corpus, a model that cannot be had.
     """
     check_top_k(retrieval.top_k, len(retriever.passages))
     framework = framework_named(reasoning.framework)
-    settings = ReasoningSettings(retrieval.top_k, reasoning.max_steps, reasoning.window, seed)
+    sampled = seed if sampling_seed is None else sampling_seed
+    settings = ReasoningSettings(retrieval.top_k, reasoning.max_steps, reasoning.window, sampled)
     shown = demonstrations_for(training, retriever.passages, framework, model.demonstrations, seed)
     writer, facts, refused = _open_writer(model, reasoning.max_new_tokens, shown)
     return System(framework, writer, retriever, settings, facts, refused)

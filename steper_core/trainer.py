@@ -29,6 +29,8 @@ from steper_core.rundir import RunDir
 from steper_core.side_optimizer import SideOptimizer
 from steper_core.weighting import FixedWeighting, LearnedWeighting
 
+_CURE = "Try a lower train.learning_rate, or train.dtype=float32, under another name"
+
 OnProgress = Callable[[int, int], None]
 """Called with (optimizer steps done, optimizer steps in all)."""
 
@@ -214,6 +216,7 @@ class StepTrainer(Trainer):
                 self.weighting.save(Path(output_dir))
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self._require_finite_weights()
         try:
             super()._save_checkpoint(model, trial)
         except (OSError, RuntimeError, SafetensorError) as error:
@@ -221,6 +224,23 @@ class StepTrainer(Trainer):
                 f"{self.args.output_dir}: step {self.state.global_step} could not be saved ({error}); earlier "
                 "checkpoints are whole: make room and repeat the command to go on from the last"
             ) from error
+
+    def _require_finite_weights(self) -> None:
+        """The loss of a step says nothing of the weights that it leaves: what is saved is looked at itself."""
+        weights = (weight for weight in self.model_wrapped.parameters() if weight.requires_grad)
+        broken = sum(int(not torch.isfinite(_own_part(weight)).all()) for weight in weights)
+        found = self.accelerator.reduce(torch.tensor([broken], device=self.args.device), "sum")
+        if int(found):
+            raise UserError(
+                f"the weights are no numbers after step {self.state.global_step}, which is not saved; checkpoints "
+                f"before it are whole. {_CURE}"
+            )
+
+
+def _own_part(weight: Any) -> Tensor:
+    """A weight, or what of it this rank holds."""
+    own: Tensor = weight.to_local() if hasattr(weight, "to_local") else weight
+    return own
 
 
 class _AfterStep(TrainerCallback):
@@ -270,10 +290,7 @@ class _AfterStep(TrainerCallback):
 def require_finite(losses: Tensor, step: int, batch: str) -> None:
     """Raise a UserError that names the batch if a loss is infinite or no number."""
     if not torch.isfinite(losses).all():
-        raise UserError(
-            f"the loss is no number at step {step}, on {batch}; checkpoints before it are whole. "
-            "Try a lower train.learning_rate, or train.dtype=float32"
-        )
+        raise UserError(f"the loss is no number at step {step}, on {batch}; checkpoints before it are whole. {_CURE}")
 
 
 def silenced_chain(chain: ChainRows) -> ChainRows:

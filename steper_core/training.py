@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
-from importlib import util
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
-from transformers import TrainingArguments
 
 from steper_core.checkpoints import (
     context_of,
@@ -26,14 +23,13 @@ from steper_core.checkpoints import (
     training_step_of,
 )
 from steper_core.config import TrainSection
-from steper_core.devices import peak_memory_bytes, pick_device, pick_dtype
+from steper_core.devices import forget_peak_memory, peak_memory_bytes, pick_device, pick_dtype
 from steper_core.errors import UserError
 from steper_core.examples import ChainRows, EncodedChains, encode_chains
 from steper_core.hush import hush_transformers
 from steper_core.methods import plan_of
 from steper_core.objectives import CrossEntropy, Features, Objective, SoftTargets
 from steper_core.path_attention import load_with_paths
-from steper_core.ranks import world_size
 from steper_core.records import ABILITIES
 from steper_core.run_records import RunKind, RunStatus
 from steper_core.rundir import RunDir
@@ -41,6 +37,12 @@ from steper_core.side_optimizer import SideOptimizer
 from steper_core.soft_targets import attach
 from steper_core.students import load_student
 from steper_core.trainer import OnProgress, StepTrainer
+from steper_core.training_arguments import (
+    end_trackers,
+    require_whole_weights,
+    steps_per_epoch,
+    training_arguments,
+)
 from steper_core.vocabularies import shared_vocabulary, vocabulary_digest
 from steper_core.weighting import FixedWeighting, LearnedWeighting
 
@@ -201,17 +203,15 @@ def train_student(
     folder = run.path / "checkpoints"
     for checkpoint in folder.glob("checkpoint-*"):
         drop_resume_state(checkpoint)
-    facts = {**steps, **_speed(run), "disk_bytes": float(disk_bytes(folder))}
-    peak = peak_memory_bytes(chosen)
-    return facts if peak is None else {**facts, "peak_memory_bytes": float(peak)}
+    return {**steps, **_speed(run), "disk_bytes": float(disk_bytes(folder))}
 
 
 def _already_trained(run: RunDir) -> dict[str, float]:
-    """Steps in all and the best one of a training that came to its end and was stopped thereafter; else nothing."""
+    """What `_train` measured of a training that came to its end and was stopped thereafter; else nothing."""
     facts = run.info.facts
     if "steps" not in facts or not (run.path / "checkpoints" / f"checkpoint-{facts['best_step']:.0f}").is_dir():
         return {}
-    return {name: facts[name] for name in ("best_step", "steps")}
+    return {name: facts[name] for name in ("best_step", "steps", "peak_memory_bytes") if name in facts}
 
 
 def _train(
@@ -226,10 +226,11 @@ def _train(
     on_progress: OnProgress,
     stop: Callable[[], bool],
 ) -> dict[str, float]:
-    """Train from the last whole checkpoint to the end; steps in all and the best one."""
+    """Train from the last whole checkpoint to the end; steps in all, the best one, and peak_memory_bytes (CUDA)."""
     hush_transformers()
+    forget_peak_memory(device)
     folder = run.path / "checkpoints"
-    arguments = _arguments(folder, settings, seed, device, len(training), measure=bool(held_out))
+    arguments = training_arguments(run, settings, seed, device, len(training), measure=bool(held_out))
     student = load_student(models.base, settings, models.base_name, seed)
     objective = _objective(student, models, settings, seed, arguments.device)
     weighting = _weighting(settings, arguments.device)
@@ -244,10 +245,11 @@ def _train(
     )
     with PartialState().main_process_first():
         resume = _last_whole_checkpoint(folder)
-    if resume is not None and not is_last_step(resume):
-        require_resumable(resume)
-        _require_same_steps(resume, settings.epochs * _steps_per_epoch(settings, len(training)))
-        side.load(resume)
+    if resume is not None:
+        _require_same_steps(resume, settings.epochs * steps_per_epoch(settings, len(training)))
+        if not is_last_step(resume):
+            require_resumable(resume)
+            side.load(resume)
     run.cut_train_points(training_step_of(resume) if resume is not None else 0)
     trainer = StepTrainer(
         tasks=plan_of(settings).tasks,
@@ -265,12 +267,19 @@ def _train(
         data_collator=_collate,
         processing_class=load_tokenizer(models.base),
     )
-    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    require_whole_weights(trainer.accelerator)
+    try:
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    finally:
+        end_trackers(settings.trackers)
     trainer.accelerator.wait_for_everyone()
     steps = {
         "best_step": float(trainer.state.best_global_step or trainer.state.global_step),
         "steps": float(trainer.state.global_step),
     }
+    peak = peak_memory_bytes(device)
+    if peak is not None:
+        steps["peak_memory_bytes"] = float(peak)
     # Trainer has deleted all but the newest and the best checkpoint by now, and what resuming needs goes next: a kill
     # from here on leaves nothing to go on from, and nothing that were left to do.
     run.update(facts={**run.info.facts, **steps})
@@ -301,48 +310,6 @@ def _weighting(settings: TrainSection, device: torch.device) -> FixedWeighting |
     return FixedWeighting(settings.weights if settings.weighting == "fixed" else [1.0] * len(tasks))
 
 
-def _arguments(
-    folder: Path, settings: TrainSection, seed: int, device: torch.device, chains: int, *, measure: bool
-) -> TrainingArguments:
-    _require_trackers(settings.trackers)
-    every = max(1, math.ceil(_steps_per_epoch(settings, chains) / settings.checkpoints_per_epoch))
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        seed=seed,
-        num_train_epochs=settings.epochs,
-        per_device_train_batch_size=settings.batch_chains,
-        gradient_accumulation_steps=settings.accumulation_steps,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=settings.warmup_share if settings.warmup_share < 1 else 0.99,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
-        bf16=pick_dtype(settings.dtype, device) is torch.bfloat16,
-        use_cpu=device.type == "cpu",
-        activation_checkpointing=settings.gradient_checkpointing,
-        logging_strategy="no",
-        eval_strategy="steps" if measure else "no",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=settings.keep_checkpoints,
-        metric_for_best_model="loss" if measure else None,
-        greater_is_better=False if measure else None,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        disable_tqdm=True,
-        report_to=list(settings.trackers) or "none",
-    )
-    if world_size() == 1 and arguments.device.type == "cuda":
-        # Else Trainer would spread each batch over all GPUs it sees, and these batches cannot be cut.
-        arguments._n_gpu = 1
-    return arguments
-
-
-def _steps_per_epoch(settings: TrainSection, chains: int) -> int:
-    return math.ceil(chains / (settings.batch_chains * settings.accumulation_steps * world_size()))
-
-
 def _require_first_gpu(device: torch.device) -> None:
     if device.type == "cuda" and device.index:
         raise UserError(
@@ -359,12 +326,6 @@ def _require_same_steps(checkpoint: Path, steps: int) -> None:
             f"{checkpoint} is of a training of {begun:,} steps, and this one has {steps:,}: go on with as many "
             "processes and chains as it was begun with, or train under another name"
         )
-
-
-def _require_trackers(names: Sequence[str]) -> None:
-    missing = [name for name in names if util.find_spec(name) is None]
-    if missing:
-        raise UserError(f"train.trackers names {missing[0]}, which is not installed: pip install {missing[0]}")
 
 
 def _collate(chains: list[ChainRows]) -> dict[str, Any]:

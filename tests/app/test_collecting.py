@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from app.cli import main
 from app.collecting import keep_rule
 from steper_core.config import CollectSection
-from steper_core.records import Chain, Question, StopReason
+from steper_core.records import Chain, Question, Step, StopReason, ability_of
 from steper_core.run_records import RunKind
 from steper_core.rundir import RunDir, open_run
 
@@ -69,8 +69,35 @@ def test_an_answer_contains_the_gold_one_in_whole_words(
     assert keep_rule(CollectSection(answer_filter="contains"))(question, chain) == reason
 
 
+def test_a_chain_with_an_empty_step_teaches_nothing() -> None:
+    question = Question(id="q", dataset="worlds", text="Where?", answer="Tiv")
+    lines = ("", "So the answer is: Tiv")
+    steps = tuple(
+        Step(
+            number=number,
+            ability=ability_of(number, 2),
+            query="",
+            retrieved=(),
+            rationale=line,
+            prompt_tokens=0,
+            output_tokens=0,
+            seconds=0.0,
+        )
+        for number, line in enumerate(lines, start=1)
+    )
+    chain = Chain(question_id="q", steps=steps, answer="Tiv", stop_reason=StopReason.ANSWERED)
+    assert keep_rule(CollectSection())(question, chain) == "an empty step"
+
+
+def test_no_question_left_to_train_on_is_told_before_a_teacher_is_asked() -> None:
+    none = steper("collect", "--name", "gold", settings=("worlds.train_questions=0",))
+    assert none.exit_code == 2 and "there are no training questions" in none.stderr
+
+
 def test_questions_that_nothing_can_score_are_refused_before_a_model_is_asked(tmp_path: Path, folder: Path) -> None:
-    rows = [{"id": f"q{n}", "dataset": "mydata", "text": f"Where is {n}?", "answer": "x", "hops": []} for n in range(9)]
+    rows = [
+        {"id": f"q{n}", "dataset": "mydata", "text": f"Where is {n}?", "answer": "x", "hops": []} for n in range(30)
+    ]
     for name in ("train", "dev"):
         lines = "".join(
             json.dumps({**row, "id": f"{name}-{row['id']}", "text": f"{name} {row['text']}"}) + "\n" for row in rows

@@ -44,10 +44,10 @@ def test_the_documented_format_becomes_a_chain(tmp_path: Path) -> None:
     assert chain.passage_ids == tuple(passage.id for passage in passages)
 
 
-def test_the_default_query_is_the_question_and_then_the_last_line_that_says_anything(tmp_path: Path) -> None:
-    steps = [step("One."), step(""), step(""), step("Four.", query="mine"), step("")]
+def test_the_default_query_is_the_question_and_then_the_last_line(tmp_path: Path) -> None:
+    steps = [step("One."), step("Two."), step("Three.", query="mine"), step("")]
     (chain,) = read_chains(written(tmp_path, row("q1", "Tiv", *steps)), QUESTIONS).chains
-    assert [each.query for each in chain.steps] == ["What is q1?", "One.", "One.", "mine", "Four."]
+    assert [each.query for each in chain.steps] == ["What is q1?", "One.", "mine", "Three."]
 
 
 def test_the_last_line_becomes_the_answer_line_whatever_it_said(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_separator_inside_a_text_does_not_end_a_row(tmp_path: Path) -> None:
 
 def test_passages_get_the_ids_that_dataset_readers_give(tmp_path: Path) -> None:
     wide = {"title": " Morvane ", "text": "A\n  town.\0"}
-    (found,) = read_chains(written(tmp_path, row("q1", "Tiv", step("", wide))), QUESTIONS).passages
+    (found,) = read_chains(written(tmp_path, row("q1", "Tiv", step(None, wide))), QUESTIONS).passages
     assert found == Passage.of("Morvane", "A town.")
 
 
@@ -153,6 +153,14 @@ def test_an_answer_before_the_last_step_is_a_fault_of_its_row(tmp_path: Path) ->
     found = read_chains(written(tmp_path, early, row("q2")), QUESTIONS)
     assert [chain.question_id for chain in found.chains] == ["q2"]
     assert "step 1 of 3" in found.problems[0].message
+
+
+@pytest.mark.parametrize("nothing", [None, " \n"])
+def test_a_step_without_a_rationale_is_a_fault_of_its_row(tmp_path: Path, nothing: str | None) -> None:
+    bare = row("q1", "Tiv", step(nothing, MORVANE), step("One."), step(None))
+    found = read_chains(written(tmp_path, bare, row("q2")), QUESTIONS)
+    assert [chain.question_id for chain in found.chains] == ["q2"]
+    assert "step 1 of 3 has no rationale" in found.problems[0].message
 
 
 def test_an_answer_of_blanks_is_a_fault_and_a_flag_in_the_answer_is_not_doubled(tmp_path: Path) -> None:

@@ -185,6 +185,19 @@ def test_dropping_what_resuming_needs_keeps_the_loadable_model(tiny_model: Path,
     assert AutoTokenizer.from_pretrained(folder).eos_token_id == 0
 
 
+def test_a_checkpoint_of_shards_alone_loses_none(tmp_path: Path) -> None:
+    (tmp_path / "pytorch_model_fsdp_0").mkdir()
+    (tmp_path / "pytorch_model_fsdp_0" / "__0_0.distcp").write_bytes(b"weights")
+    drop_resume_state(tmp_path)
+    assert (tmp_path / "pytorch_model_fsdp_0" / "__0_0.distcp").exists()
+
+
+def test_a_step_that_cannot_be_read_is_not_one_that_was_not_recorded(tmp_path: Path) -> None:
+    (tmp_path / "trainer_state.json").mkdir()
+    with pytest.raises(IsADirectoryError):
+        recorded_step(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("state", "step"),
     [('{"global_step": 42}', 42), ("{}", 0), ("torn {", 0), ('{"global_step": null}', 0), ("[]", 0), (None, 0)],
@@ -326,6 +339,26 @@ def test_of_a_mixture_only_the_chosen_experts_are_active(tmp_path: Path) -> None
     facts = model_facts(tmp_path)
     assert (facts["parameters_total"], facts["parameters_active"]) == (130, 40)  # 10 + 4 x 30, 10 + 30
     assert "layers" not in facts
+
+
+@pytest.mark.parametrize(
+    ("names", "active"),
+    [
+        ({"n_routed_experts": 4, "num_experts_per_tok": 1}, 40),
+        ({"moe_num_experts": 4, "moe_k": 2}, 70),
+        ({"num_experts": 4}, None),
+        ({"of_makers_own": 4, "num_experts_per_tok": 1}, None),
+    ],
+)
+def test_a_mixture_is_known_by_the_names_of_its_makers_or_not_guessed(
+    tmp_path: Path, names: dict[str, int], active: float | None
+) -> None:
+    weights = {"head.weight": np.zeros((2, 5)), "layers.0.mlp.experts.up": np.zeros((4, 30))}
+    save_file(weights, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(names))
+    facts = model_facts(tmp_path)
+    assert (facts["parameters_total"], facts.get("parameters_active")) == (130, active)
+    assert ("parameters_multiplied" in facts) == (active is not None)
 
 
 def test_checkpoints_are_found_by_their_step(tmp_path: Path) -> None:

@@ -21,11 +21,15 @@ INIT, EXP, AGG = 0, 1, 2
 
 
 class ByteTokenizer:
-    """One token a byte, shifted by one so that 0 is the end."""
+    """One token a byte, shifted by one so that 0 is the end, and `opening` before every text if asked for."""
 
-    def __call__(self, text: str, *, add_special_tokens: bool) -> Any:
-        assert add_special_tokens is False
-        return type("Encoding", (), {"input_ids": [byte + 1 for byte in text.encode()]})
+    def __init__(self, opening: str = "") -> None:
+        self.opening = [byte + 1 for byte in opening.encode()]
+        self.bos_token_id = self.opening[0] if opening else None
+
+    def __call__(self, text: str, *, add_special_tokens: bool = True) -> Any:
+        opening = self.opening if add_special_tokens else []
+        return type("Encoding", (), {"input_ids": [*opening, *(byte + 1 for byte in text.encode())]})
 
 
 def chain(*lines: str, passages: tuple[tuple[int, ...], ...] | None = None) -> Chain:
@@ -116,6 +120,15 @@ def test_a_long_prompt_loses_its_oldest_tokens_and_the_target_none() -> None:
     assert cut.sources.tolist() == [5, 6, 7, 8]
     assert text_of(whole.ids[:-1]) == "012345abc"
     assert (found.examples, found.cut, found.left_out) == (2, 1, 0)
+
+
+def test_the_token_that_opens_every_text_stays_where_a_prompt_is_cut() -> None:
+    examples = [[example("0123456789", "abc"), example("01", "abc"), example("01", "abcdefghi")]]
+    found = encode_chains(examples, ABILITIES, ByteTokenizer("^"), 10, END, packed=False)
+    assert [text_of(row.ids[:-1]) for row in found.chains[0].rows] == ["^56789abc", "^01abc"]
+    assert (found.cut, found.left_out) == (1, 1)
+    (packed,) = encode_chains(examples, ABILITIES, ByteTokenizer("^"), 99, END).chains[0].rows
+    assert packed.ids.tolist().count(ord("^") + 1) == 1
 
 
 def test_an_example_whose_target_fills_the_limit_is_left_out_and_counted() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from steper_core.errors import UserError
 from steper_core.lm_local import LocalModel, _GumbelNoise
@@ -135,6 +135,37 @@ def one_by_one(model: LocalModel, prompts: list[Prompt], seeds: list[int] | None
     return [
         lines(model, [prompt], [seed])[0] for prompt, seed in zip(prompts, seeds or [0] * len(prompts), strict=True)
     ]
+
+
+@pytest.mark.parametrize("declared", [[0, 76], 76])
+def test_a_line_ends_at_any_end_that_its_makers_declare(
+    scripted_model: Path, tmp_path: Path, declared: int | list[int]
+) -> None:
+    folder = shutil.copytree(scripted_model, tmp_path / "model")
+    k = opened(folder)._ids("k")
+    declared = [*declared[:1], *k] if isinstance(declared, list) else k[0]
+    assert lines(opened(folder), [Prompt("!")]) == [("ok", 1, 3)]
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": declared}))
+    assert lines(opened(folder), [Prompt("!")]) == [("ok", 1, 2)]
+
+
+def test_a_model_finds_the_token_that_opens_every_text(scripted_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(scripted_model, tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    (z,) = tokenizer("z").input_ids
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing("z $A", special_tokens=[("z", z)])
+    tokenizer.bos_token = "z"
+    tokenizer.save_pretrained(folder)
+    assert opened(folder)._encode(Prompt("!", "x\n"))[0] == z
+    assert lines(opened(folder), [Prompt("!")]) == [("ok", 2, 3)]
+
+
+def test_a_model_that_reads_tokens_otherwise_is_left_to_a_server(tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "mistral", "sliding_window": 8}))
+    with pytest.raises(UserError, match=r"the last 8 tokens alone .*backend=openai"):
+        opened(folder)
 
 
 def test_greedy_lines_depend_on_the_prompt_and_not_on_the_batch(sharp_model: Path) -> None:

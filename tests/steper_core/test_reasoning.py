@@ -8,11 +8,13 @@ from typing import Literal
 
 import pytest
 
+from steper_core.config import ModelSection, ReasoningSection, RetrievalSection
 from steper_core.frameworks import CLOSED_BOOK, IRCOT, RAG, Framework
 from steper_core.prompts import Prompt
 from steper_core.reasoning import ReasoningSettings, reason, step_seed, windows_left
 from steper_core.records import Ability, Chain, Passage, Question, StopReason
 from steper_core.retrieval import Retriever
+from steper_core.systems import open_system
 from steper_core.writers import Completion, ModelWriter, ScriptedModel, StepRequest, StepWriter
 
 INIT, EXP, AGG = Ability.INITIALIZATION, Ability.EXPANSION, Ability.AGGREGATION
@@ -221,3 +223,10 @@ def test_sampling_seeds_depend_on_seed_question_and_step_alone() -> None:
 
 def test_no_question_needs_no_writer() -> None:
     assert run(Recorder(lambda request: Completion("", 0, 0, 0.0)), questions=[]) == []
+
+
+def test_lines_are_sampled_by_the_seed_of_the_run_and_not_by_that_of_the_data() -> None:
+    gold = ModelSection(backend="gold", model="gold")
+    asked = (gold, ReasoningSection(), RetrievalSection(top_k=1), RETRIEVER, (), 1)
+    assert open_system(*asked).settings.seed == 1
+    assert open_system(*asked, sampling_seed=2).settings.seed == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import torch
 
 from steper_core.errors import UserError
 from steper_core.examples import ChainRows
+from steper_core.locks import lock_within
 from steper_core.losses import target_logits
 from steper_core.packing import TokenExample, collate, pack
 from steper_core.path_attention import load_with_paths
-from steper_core.soft_targets import SoftSettings, attach, store_soft_targets, targets_digest
+from steper_core.soft_targets import SoftSettings, attach, store_soft_targets, stored_digest, targets_digest
 
 SETTINGS = SoftSettings(teacher="t", vocabulary_digest="v", vocabulary=257, temperature=2.0, top_k=5)
 
@@ -77,6 +79,24 @@ def test_a_kill_in_the_middle_leaves_what_a_second_run_completes(tmp_path: Path,
     assert store_soft_targets(cut, SETTINGS, teacher, chains(3)) == 1
     for name in ("ids.bin", "log_probs.bin", "index.jsonl"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_two_processes_do_not_store_into_one_folder(tmp_path: Path, teacher: Any) -> None:
+    with (tmp_path / ".lock").open("w") as lock:
+        assert lock_within(lock.fileno(), 0)
+        with pytest.raises(UserError, match="another process stores into it"):
+            store_soft_targets(tmp_path, SETTINGS, teacher, chains(1))
+    assert store_soft_targets(tmp_path, SETTINGS, teacher, chains(1)) == 1
+
+
+def test_what_is_stored_is_told_apart_from_what_is_stored_anew(tmp_path: Path, teacher: Any) -> None:
+    store_soft_targets(tmp_path, SETTINGS, teacher, chains(2))
+    before = stored_digest(tmp_path)
+    store_soft_targets(tmp_path, SETTINGS, teacher, chains(2))
+    assert stored_digest(tmp_path) == before
+    shutil.rmtree(tmp_path)
+    store_soft_targets(tmp_path, SETTINGS.model_copy(update={"top_k": 4}), teacher, chains(2))
+    assert stored_digest(tmp_path) != before
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def train(tmp_path: Path, base: Path, name: str, data: list[ChainRows], config: 
             data,
             held_out,
             config,
-            seed=3,
+            seed=more.pop("seed", 3),
             run=run,
             device="cpu",
             **more,
@@ -81,12 +81,10 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], tolerance: floa
     return all(torch.allclose(a[name], b[name], atol=tolerance, rtol=0) for name in a)
 
 
-def gradients(
-    tmp_path: Path, base: Path, parts: list[list[ChainRows]], weighting: FixedWeighting | LearnedWeighting, limit: int
-) -> dict[str, torch.Tensor]:
-    """Gradients of one global batch that comes in these parts, each in forwards of at most `limit` tokens."""
-    model = load_with_paths(base)
-    trainer = StepTrainer(
+def trainer_of(
+    tmp_path: Path, model: Any, weighting: FixedWeighting | LearnedWeighting, limit: int = 4096
+) -> StepTrainer:
+    return StepTrainer(
         tasks=ABILITIES,
         objective=CrossEntropy(),
         weighting=weighting,
@@ -97,6 +95,14 @@ def gradients(
         model=model,
         args=TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none"),
     )
+
+
+def gradients(
+    tmp_path: Path, base: Path, parts: list[list[ChainRows]], weighting: FixedWeighting | LearnedWeighting, limit: int
+) -> dict[str, torch.Tensor]:
+    """Gradients of one global batch that comes in these parts, each in forwards of at most `limit` tokens."""
+    model = load_with_paths(base)
+    trainer = trainer_of(tmp_path, model, weighting, limit)
     batches, whole = trainer.get_batch_samples(iter([{"chains": part} for part in parts]), len(parts), "cpu")
     for batch in batches:
         trainer.training_step(model, batch, whole)
@@ -262,6 +268,16 @@ def test_a_loss_that_is_no_number_stops_and_says_what_to_try(tiny_model: Path, t
     model.save_pretrained(broken)
     with pytest.raises(UserError, match="no number at step 1, on question 'q"):
         train(tmp_path, broken, "run", chains(3), settings())
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tiny_model: Path, tmp_path: Path) -> None:
+    model = load_with_paths(tiny_model)
+    trainer = trainer_of(tmp_path, model, FixedWeighting([1.0] * 3))
+    with torch.no_grad():
+        model.model.norm.weight[0] = float("inf")
+    with pytest.raises(UserError, match=r"no numbers after step 0, which is not saved; .* under another name"):
+        trainer._save_checkpoint(model, None)
+    assert not list(tmp_path.glob("checkpoint-*"))
 
 
 @pytest.mark.parametrize("loss", ["logits", "features"])

@@ -1,0 +1,69 @@
+"""What Trainer is told, and what a launcher may not decide instead."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.distributed.fsdp import StateDictType
+
+from steper_core.errors import UserError
+from steper_core.rundir import RunDir
+from steper_core.training_arguments import end_trackers, require_whole_weights, training_arguments
+from tests.steper_core.test_trainer import chains, settings, train, weights
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(("dtype", "used"), [("float32", "no"), ("bfloat16", "bf16")])
+def test_a_launcher_does_not_decide_the_number_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, used: str
+) -> None:
+    for launched in ("no", "bf16", "fp16"):
+        monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", launched)
+        config = settings(dtype=dtype)
+        assert training_arguments(RunDir(tmp_path), config, 0, CPU, 4, measure=False).mixed_precision == used
+
+
+def test_no_epoch_of_a_seed_has_the_order_of_one_of_another_seed(tiny_model: Path, tmp_path: Path) -> None:
+    # At this rate no weight moves: the loss of a step tells which chain it was of.
+    still = settings(epochs=2, batch_chains=1, learning_rate=1e-12, weight_decay=0.0)
+    orders = []
+    for seed in (0, 1):
+        run = train(tmp_path, tiny_model, f"s{seed}", chains(6), still, seed=seed)
+        losses = [tuple(point.losses.items()) for point in run.train_points()]
+        orders += [losses[:6], losses[6:]]
+    assert all(sorted(order) == sorted(orders[0]) for order in orders)
+    assert all(a != b for place, a in enumerate(orders) for b in orders[:place])
+
+
+def test_a_training_of_one_step_learns(tiny_model: Path, tmp_path: Path) -> None:
+    run = train(tmp_path, tiny_model, "one", chains(3), settings(warmup_share=0.1))
+    (point,) = run.train_points()
+    assert point.learning_rate == 1e-3
+    assert not torch.equal(
+        weights(run, 1)["model.norm.weight"],
+        weights(train(tmp_path, tiny_model, "still", chains(3), settings(learning_rate=1e-12)), 1)["model.norm.weight"],
+    )
+
+
+def test_shards_of_weights_are_no_checkpoint() -> None:
+    def launched(kind: StateDictType) -> SimpleNamespace:
+        return SimpleNamespace(state=SimpleNamespace(fsdp_plugin=SimpleNamespace(state_dict_type=kind)))
+
+    with pytest.raises(UserError, match="fsdp_state_dict_type: FULL_STATE_DICT"):
+        require_whole_weights(launched(StateDictType.SHARDED_STATE_DICT))
+    require_whole_weights(launched(StateDictType.FULL_STATE_DICT))
+    require_whole_weights(SimpleNamespace(state=SimpleNamespace()))
+
+
+def test_each_training_ends_its_own_run_at_a_tracker(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(finish=lambda: ended.append("wandb")))
+    end_trackers(["tensorboard"])
+    assert ended == []
+    end_trackers(["tensorboard", "wandb"])
+    assert ended == ["wandb"]
