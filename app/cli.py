@@ -335,6 +335,17 @@ def info(runs: Path) -> None:
 
 @db.command()
 @runs_option
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def backup(runs: Path, file: Path) -> None:
+    """Copy the database, people's labels and all, to a new FILE, while others may be using it."""
+    from db import back_up, open_database
+
+    back_up(open_database(existing_database_url(runs)), file)
+    Console().say(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
+
+
+@db.command()
+@runs_option
 @click.argument("name")
 @click.confirmation_option(prompt="Delete this run from the database (its folder stays)?")
 def forget(runs: Path, name: str) -> None:

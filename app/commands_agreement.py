@@ -127,10 +127,12 @@ def _by_vote(judgements: Iterable[Judgement]) -> dict[str, dict[Unit, float]]:
 
 def _by_judge(found: list[RunDir]) -> dict[str, dict[Unit, float]]:
     """The label that most votes of a judge gave; where two lead, the judge gives none."""
+    from evaluators.judge_scores import latest
+
     ratings: dict[str, dict[Unit, float]] = {}
     for run in found:
         votes: dict[Unit, Counter[float]] = {}
-        for judgement in run.judgements():
+        for judgement in latest(run.judgements()):
             for name, value in judgement.verdicts.items():
                 votes.setdefault(_unit(judgement, name), Counter())[value] += 1
         leaders = {unit: counts.most_common(2) for unit, counts in votes.items()}

@@ -208,6 +208,8 @@ def _announce(order: Order, work: _Work, pending: Sequence[Call], cache: AnswerC
 
 
 def _cost(order: Order, prompt_tokens: int, output_tokens: int) -> str:
+    if not prompt_tokens:
+        return "cost unknown: the server counts no tokens"
     if order.price is None:
         return f"cost unknown: no price of {order.server.model} (give one with --prices)"
     read = f" (prices of {order.price.as_of})" if order.price.as_of else ""
@@ -256,7 +258,8 @@ def _finish(run: RunDir, order: Order, work: _Work) -> list[Score]:
     figures = figures_of(scores, [each.question.id for each in work.judged])
     prompt, output, seconds = _spent(judgements)
     facts = {"prompt_tokens": float(prompt), "output_tokens": float(output), "call_seconds": round(seconds, 3)}
-    cost = {} if order.price is None else {"cost_usd": round(order.price.cost(prompt, output), 6)}
+    # A server that does not count tokens leaves 0 of them: that is no price.
+    cost = {} if order.price is None or not prompt else {"cost_usd": round(order.price.cost(prompt, output), 6)}
     unscored = _reasons(each.unscored for each in judgements)
     run.update(
         figures={name: figure.model_dump() for name, figure in figures.items()},

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from steper_core.errors import UserError
 
 
@@ -23,9 +21,6 @@ def existing_database_url(runs: Path) -> str:
 
 def database_url(runs: Path = Path("runs")) -> str:
     """The database to use: STEPER_DATABASE_URL, else the SQLite file in the folder of the runs."""
-    return os.environ.get("STEPER_DATABASE_URL") or _sqlite(runs / "steper.db")
+    from db import sqlite_url
 
-
-def _sqlite(file: Path) -> str:
-    # A "?" or "%" in a folder's name means something in a URL.
-    return sa.URL.create("sqlite", database=str(file)).render_as_string()
+    return os.environ.get("STEPER_DATABASE_URL") or sqlite_url(runs / "steper.db")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from app.collecting import collect
 from app.console import Console
@@ -101,6 +102,7 @@ def _run_cell(cell: Cell, place_of: Callable[..., Workplace], store: Store) -> R
     place = place_of(cell.trained)
     tested = place_of(cell, cell.variant.evaluate)
     recipe = tested.recipe
+    answered: dict[str, Any]
     if cell.variant.train:
         teacher = _teacher_name(cell.study, place.recipe)
         teacher_run = _when_free(place.console, lambda: collect(dataclasses.replace(place, study=None), teacher))
@@ -110,15 +112,13 @@ def _run_cell(cell: Cell, place_of: Callable[..., Workplace], store: Store) -> R
         )
         store(trained)
         model, reference = student_of(trained, recipe.student)
-        method = place.recipe.train.method
-        run = evaluate(
-            tested, cell.evaluation, model, recipe.reasoning, method=method, seed=cell.seed, checkpoint=reference
-        )
+        answered = {"model": model, "method": place.recipe.train.method, "seed": cell.seed, "checkpoint": reference}
     elif cell.variant.gold:
-        gold = ModelSection(backend="gold", model="gold")
-        run = evaluate(tested, cell.evaluation, gold, recipe.reasoning, method="gold", seed=cell.seed)
+        answered = {"model": ModelSection(backend="gold", model="gold"), "method": "gold", "seed": cell.seed}
     else:
-        run = evaluate(tested, cell.evaluation, recipe.student, recipe.reasoning, method="base", seed=cell.seed)
+        answered = {"model": recipe.student, "method": "base", "seed": cell.seed}
+    # Untrained variants are cells of every seed's process.
+    run = _when_free(tested.console, lambda: evaluate(tested, cell.evaluation, reasoning=recipe.reasoning, **answered))
     store(run)
     return run
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db.ingest import IngestOutcome, IngestResult, RowCounts, find_runs, ingest, ingest_all
-from db.manage import DatabaseFacts, database_facts, delete_run
+from db.manage import DatabaseFacts, back_up, database_facts, delete_run
 from db.queries import (
     ChainView,
     FigureRow,
@@ -32,7 +32,7 @@ from db.queries import (
     score_arrays,
     train_points,
 )
-from db.session import DEFAULT_URL, open_database
+from db.session import DEFAULT_URL, open_database, sqlite_url
 
 __all__ = [
     "DEFAULT_URL",
@@ -57,6 +57,7 @@ __all__ = [
     "ScoreView",
     "StepView",
     "TrainPointRow",
+    "back_up",
     "database_facts",
     "delete_run",
     "find_runs",
@@ -71,5 +72,6 @@ __all__ = [
     "run_arrays",
     "run_choices",
     "score_arrays",
+    "sqlite_url",
     "train_points",
 ]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
+from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Engine
@@ -38,6 +41,25 @@ def database_facts(engine: Engine) -> DatabaseFacts:
     parts = [file, file.with_name(f"{file.name}-wal")] if file else []
     size = sum(part.stat().st_size for part in parts if part.exists()) if file else None
     return DatabaseFacts(url=describe(engine.url), schema=schema, revision=revision, rows=rows, size=size)
+
+
+def back_up(engine: Engine, file: Path) -> None:
+    """Write a whole copy of an SQLite database to a new file, whoever uses it meanwhile.
+
+    Raises:
+        UserError: the database is no file, the copy's name is taken, or it cannot be written.
+    """
+    if database_file(engine) is None:
+        raise UserError(f"{describe(engine.url)} is no SQLite file: copy it with its server's own tools, as pg_dump")
+    if file.exists():
+        raise UserError(f"{file} is there already: name a new file")
+    try:
+        with engine.connect() as connection:
+            # No transaction: SQLite copies none within one.
+            driver: Any = connection.connection.driver_connection
+            driver.execute("VACUUM INTO ?", (str(file),))
+    except sqlite3.Error as error:
+        raise UserError(f"{file}: the copy could not be written ({error})") from error
 
 
 def delete_run(engine: Engine, run_id: int) -> None:

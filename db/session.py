@@ -66,10 +66,17 @@ def open_database(url: str | None = None) -> Engine:
         raise UserError(f"{name}: cannot be opened ({str(error).splitlines()[0][:200]})") from error
 
 
+def sqlite_url(file: Path) -> str:
+    """The URL of an SQLite file, whatever its name: `?` and `%` mean something in a URL."""
+    return URL.create("sqlite", database=str(file)).render_as_string()
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection that sees one state of the database and hinders no writer."""
-    with _told(engine), engine.connect().execution_options(**{_READING: True}) as connection:
+    # PostgreSQL's default takes a new look at each statement.
+    options = {} if _is_sqlite(engine.url) else {"isolation_level": "REPEATABLE READ"}
+    with _told(engine), engine.connect().execution_options(**{_READING: True, **options}) as connection:
         yield connection
 
 
@@ -123,8 +130,12 @@ def _make_folder(url: URL) -> None:
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
 
 
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
 def _is_file(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return _is_sqlite(url) and url.database not in (None, "", ":memory:")
 
 
 def file_identity(url: str) -> tuple[int, int] | None:
@@ -143,7 +154,7 @@ def database_file(engine: Engine) -> Path | None:
 
 
 def _engine(url: URL, *, foreign_keys: bool) -> Engine:
-    if url.get_backend_name() != "sqlite":
+    if not _is_sqlite(url):
         return sa.create_engine(url, pool_pre_ping=True, paramstyle="format")
     engine = sa.create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
 

@@ -30,6 +30,8 @@ def expand_home(name: str) -> Path:
 
 def _hardware() -> dict[str, Any]:
     facts: dict[str, Any] = {"processor": _processor(), "cores": os.cpu_count()}
+    if gpus := _gpus():
+        facts["gpus"] = gpus
     try:
         pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         facts["memory_gib"] = round(pages / 2**30, 1)
@@ -46,6 +48,18 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def _gpus(drivers: Path = Path("/proc/driver/nvidia/gpus")) -> list[str]:
+    """The NVIDIA GPUs of this machine, as their driver tells without being loaded."""
+    found = []
+    try:
+        for file in sorted(drivers.glob("*/information")):
+            lines = file.read_text("utf-8", "replace").splitlines()
+            found += [line.split(":", 1)[1].strip() for line in lines if line.startswith("Model:")]
+    except OSError:
+        pass
+    return found
 
 
 def _revision() -> str | None:

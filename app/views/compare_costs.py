@@ -60,6 +60,10 @@ def cost_remarks(runs: Mapping[str, RunRow]) -> list[str]:
             if remark.startswith("seconds"):
                 loads.setdefault(remark, []).append(letter)
     remarks = [f"{', '.join(letters)} beside {RUN_LETTERS[0]}: {remark}" for remark, letters in loads.items()]
+    machines = [(run.hardware.get("processor"), run.hardware.get("gpus")) for run in runs.values()]
+    elsewhere = [letter for letter, own in zip(RUN_LETTERS, machines, strict=False) if own != machines[0]]
+    if elsewhere:
+        remarks.append(f"{', '.join(elsewhere)} beside {RUN_LETTERS[0]}: seconds and joules of different hardware")
     estimated = [letter for letter, note in zip(RUN_LETTERS, _estimates(facts), strict=False) if note]
     if estimated:
         remarks.append(f"Energy of {', '.join(estimated)} is an estimate, not a reading of the hardware.")

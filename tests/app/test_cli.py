@@ -321,6 +321,8 @@ def test_recipes_are_listed_and_printed_with_their_values() -> None:
 def test_database_facts_and_forgetting_a_run() -> None:
     assert steper("collect", "--name", "gold", settings=SMALL_ASKED).exit_code == 0
     assert "chains: 6" in steper("db", "info").output
+    assert "MB" in steper("db", "backup", "copy.db").output and Path("copy.db").is_file()
+    assert "there already" in refused(steper("db", "backup", "copy.db"))
     assert steper("db", "forget", "gold", "--yes").exit_code == 0
     assert "chains: 0" in steper("db", "info").output
     assert "gold" in refused(steper("db", "forget", "gold", "--yes"))

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from app.cli import main
 from steper_core.records import Judgement
 from steper_core.run_records import RunKind
-from steper_core.rundir import open_run
+from steper_core.rundir import hold_run, open_run
 
 
 def judge_run(runs: Path, name: str, votes: Sequence[Sequence[float | None]], judged: str = "u") -> None:
@@ -54,6 +54,16 @@ def test_judges_are_compared_by_the_majority_of_their_votes(tmp_path: Path) -> N
     judge_run(tmp_path, "two", [[1, 1]])
     result = steper(tmp_path, "one", "two")
     assert "one against two: raw 0.50" in result.output
+
+
+def test_a_vote_that_was_asked_again_counts_once(tmp_path: Path) -> None:
+    judge_run(tmp_path, "one", [[1, 1]])
+    judge_run(tmp_path, "two", [[0, 1]])
+    # Asked anew, as after a change of the prompt: not a tie with what was said before.
+    with hold_run(tmp_path / "two") as run:
+        again = [each.model_copy(update={"key": "j", "verdicts": {"initialization": 1.0}}) for each in run.judgements()]
+        run.append_judgements(again)
+    assert "one against two: raw 1.00" in steper(tmp_path, "one", "two").output
 
 
 def test_a_tie_among_votes_is_no_label(tmp_path: Path) -> None:

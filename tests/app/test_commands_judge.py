@@ -211,6 +211,14 @@ def test_prices_of_ones_own_make_the_cost(runs: Path, server: FakeServer) -> Non
     assert "cost $0.8000" in said and RunDir(runs / default()).info.facts["cost_usd"] == 0.8
 
 
+def test_a_server_that_counts_no_tokens_is_no_free_one(runs: Path, server: FakeServer) -> None:
+    server.answer = lambda body: Reply({**honest(body).content, "usage": None})
+    Path("prices.toml").write_text("[models.big]\nprompt = 1000\noutput = 10000\n")
+    said = judged(server, "--prices", "prices.toml")
+    assert "cost unknown: the server counts no tokens" in said.splitlines()[-1]
+    assert "cost_usd" not in RunDir(runs / default()).info.facts
+
+
 def test_calls_that_failed_are_unscored_and_asked_for_again(runs: Path, server: FakeServer) -> None:
     def answer(body: Body) -> Reply:
         return fault(400, "too long") if "lake 1?" in body["messages"][1]["content"] else honest(body)

@@ -80,6 +80,13 @@ def test_costs_are_ratios_to_the_reference_and_estimates_are_marked(make_run: Ma
     ]
 
 
+def test_costs_of_different_machines_are_told(make_run: MakeRun) -> None:
+    laptop, server = {"processor": "P", "cores": 2}, {"processor": "P", "gpus": ["G"]}
+    machines = (laptop, {**laptop, "memory_gib": 23.5}, server)
+    runs = run_tokens([make_run(place, facts=COSTS, hardware=own) for place, own in enumerate(machines, start=1)])
+    assert cost_remarks(runs) == ["C beside A: seconds and joules of different hardware"]
+
+
 def test_pareto_points_are_those_that_no_run_beats_and_the_rest_is_named(make_run: MakeRun) -> None:
     figures = [Figure(mean=mean, low=None, high=None, n=4, unscored=0) for mean in (0.5, 0.25, 0.2)]
     seconds, parameters = pareto_plots(costed(make_run), figures)
@@ -123,6 +130,21 @@ def test_checkpoints_stand_by_step_and_the_newest_of_a_step_counts(make_run: Mak
     assert trained_most(runs) == training.uid
     assert trained_most([runs[0], runs[2], runs[4]]) is None
     assert checkpoints_of(training, runs[4:5]) == []
+
+
+def test_a_curve_leaves_out_what_was_asked_otherwise_or_is_not_finished(make_run: MakeRun) -> None:
+    training = make_run(1, kind="train")
+    at = {"checkpoint_run_uid": training.uid}
+    asked = {"questions": "q", "retrieval": {"top_k": 4}, "reasoning": {"max_steps": 5}}
+    runs = [
+        make_run(2, **at, checkpoint_step=10, config=asked),
+        make_run(3, **at, checkpoint_step=20, config=asked | {"model": {"model": "elsewhere"}}),
+        make_run(4, **at, checkpoint_step=20, config=asked | {"retrieval": {"top_k": 2}}),
+        make_run(5, **at, checkpoint_step=30, config=asked | {"questions": "r"}),
+        make_run(6, **at, checkpoint_step=40, config=asked),
+        make_run(7, **at, checkpoint_step=50, config=asked, status="interrupted"),
+    ]
+    assert [run.id for run in checkpoints_of(training, runs)] == [2, 3, 6]
 
 
 def test_training_sets_tell_what_was_rejected_and_leave_out_what_is_not_known(make_run: MakeRun) -> None:

@@ -298,6 +298,17 @@ def test_a_scaling_study_is_drawn_by_a_score_that_no_variant_has(make_run: Calla
     assert not study_figure(study_result([row], arrays, []), ("em", ""), "#000", "#ccc").data[0].x
 
 
+def test_a_process_waits_for_an_untrained_variant_that_another_one_evaluates(
+    file: Path, tiny_model: Path, done: subprocess.CompletedProcess[str]
+) -> None:
+    with hold_run(file.parent / "runs" / "tiny-base-eval"):
+        process = steper_process(file, tiny_model, "--only", "base", "--seed", "1")
+        assert process.stdout is not None
+        assert any("waiting" in line and "tiny-base-eval" in line for line in process.stdout)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+
+
 def test_a_student_is_evaluated_elsewhere_without_being_trained_again(
     file: Path, tiny_model: Path, done: subprocess.CompletedProcess[str]
 ) -> None:

@@ -12,10 +12,10 @@ import pytest
 import sqlalchemy as sa
 
 from db.ingest import ingest
-from db.manage import database_facts
+from db.manage import back_up, database_facts
 from db.migrate import difference, migrate
 from db.models import RUNS_REVISION, RevisionRow
-from db.session import describe, file_identity, open_database, reading, writing
+from db.session import describe, file_identity, open_database, reading, sqlite_url, writing
 from steper_core.errors import UserError
 
 from .samples import RunMaker, contents, make_chain, make_question
@@ -232,6 +232,37 @@ def test_a_reader_does_not_wait_for_a_writer(engine: sa.Engine) -> None:
         writer.execute(SET_NUMBER.values(number=7))
         with reading(engine) as reader:
             assert reader.execute(NUMBER).scalar_one() == 0
+
+
+def test_a_reader_sees_one_state(engine: sa.Engine) -> None:
+    with reading(engine) as reader:
+        assert reader.execute(NUMBER).scalar_one() == 0
+        with writing(engine) as writer:
+            writer.execute(SET_NUMBER.values(number=7))
+        assert reader.execute(NUMBER).scalar_one() == 0
+    with reading(engine) as reader:
+        assert reader.execute(NUMBER).scalar_one() == 7
+
+
+def test_a_copy_holds_what_stands_in_the_log_alone(url: str, engine: sa.Engine, tmp_path: Path) -> None:
+    copy = tmp_path / "it's a copy.db"
+    if not url.startswith("sqlite"):
+        with pytest.raises(UserError, match="is no SQLite file"):
+            back_up(engine, copy)
+        return
+    with writing(engine) as connection:
+        connection.execute(SET_NUMBER.values(number=7))
+    with writing(engine) as unfinished:
+        unfinished.execute(SET_NUMBER.values(number=8))
+        back_up(engine, copy)
+    again = open_database(sqlite_url(copy))
+    with reading(again) as connection:
+        assert connection.execute(NUMBER).scalar_one() == 7
+    again.dispose()
+    with pytest.raises(UserError, match="is there already"):
+        back_up(engine, copy)
+    with pytest.raises(UserError, match="could not be written"):
+        back_up(engine, tmp_path / "nowhere" / "copy.db")
 
 
 def test_opening_does_not_wait_for_a_writer(url: str, engine: sa.Engine) -> None:
