@@ -338,9 +338,9 @@ def info(runs: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def backup(runs: Path, file: Path) -> None:
     """Copy the database, people's labels and all, to a new FILE, while others may be using it."""
-    from db import back_up, open_database
+    from db import back_up
 
-    back_up(open_database(existing_database_url(runs)), file)
+    back_up(existing_database_url(runs), file)
     Console().say(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
 

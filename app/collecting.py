@@ -101,6 +101,8 @@ def keep_rule(settings: CollectSection) -> KeepRule:
         if not all(chain.rationales):
             # As targets these would teach a student to write nothing.
             return "an empty step"
+        if any(step.cut for step in chain.steps):
+            return "a line cut at reasoning.max_new_tokens"
         score = score_answer(chain.answer, question.golds, question.dataset)
         passed = {"em": score.em == 1, "f1": score.f1 >= settings.min_f1, "contains": score.acc_bounded == 1}
         if not passed[settings.answer_filter]:

@@ -16,6 +16,7 @@ from steper_core.errors import UserError
 
 @click.command()
 @click.argument("name", metavar="STUDY", required=False)
+@click.option("--recipe", "-r", help="A recipe in place of the study's own.")
 @click.option("--set", "-s", "overrides", multiple=True, metavar="KEY=VALUE", help="For all variants.")
 @click.option("--data", "-d", multiple=True, metavar="SOURCE", help="Files, folders or hub:NAME, for data.paths.")
 @click.option("--only", multiple=True, metavar="VARIANT", help="Do these variants alone.")
@@ -25,6 +26,7 @@ from steper_core.errors import UserError
 @runs_option
 def study(
     name: str | None,
+    recipe: str | None,
     overrides: tuple[str, ...],
     data: tuple[str, ...],
     only: tuple[str, ...],
@@ -55,12 +57,11 @@ def study(
         return
     if out is not None and not out.parent.is_dir():
         raise UserError(f"{out}: there is no folder {out.parent}")
-    plan = load_study(name, (*data_overrides(data), *overrides))
+    plan = load_study(name, (*data_overrides(data), *overrides), recipe)
     cells = cells_of(plan, only, seeds)
     if listed:
-        shared = [
-            part for flag, values in (("-s", overrides), ("-d", data)) for value in values for part in (flag, value)
-        ]
+        given = (("-r", [recipe] if recipe else []), ("-s", overrides), ("-d", data))
+        shared = [part for flag, values in given for value in values for part in (flag, value)]
         for cell in cells:
             own = ["--only", cell.variant.name, *(["--seed", str(cell.seed)] if cell.variant.train else [])]
             console.say(shlex.join(["steper", "study", name, *own, *shared, "--runs", str(runs)]))

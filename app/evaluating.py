@@ -13,7 +13,7 @@ from steper_core.digests import digest_of
 from steper_core.errors import UserError
 from steper_core.reasoning import windows_left
 from steper_core.run_records import CheckpointRef, RunKind, RunStatus
-from steper_core.rundir import RunDir, open_run
+from steper_core.rundir import RunDir, is_finished, open_run
 from steper_core.systems import as_student, open_system
 
 
@@ -33,6 +33,7 @@ def evaluate(
         UserError: no evaluation questions, a run of that name with other settings, or a model that cannot be had.
     """
     recipe, material = place.recipe, place.material
+    path = run_path(place.runs, name)
     questions = material.evaluation
     if not questions:
         raise UserError("there are no evaluation questions: name files with data.evaluation")
@@ -50,10 +51,10 @@ def evaluate(
         "model": model.model_dump(mode="json"),
         "reasoning": reasoning.model_dump(mode="json"),
         "checkpoint": checkpoint.model_dump(mode="json") if checkpoint else None,
-        **_computed_in(model),
+        **({} if is_finished(path) else _computed_in(model)),
     }
     with open_run(
-        run_path(place.runs, name),
+        path,
         kind=RunKind.EVALUATE,
         config=config,
         dataset=material.dataset,
@@ -87,10 +88,16 @@ def evaluate(
                         advance(count, len(questions))
             with place.console.status(f"scoring {name}"):
                 score_run(run)
-            facts = run.info.facts
+            facts, chains = run.info.facts, list(run.chains())
+            cut = sum(step.cut for chain in chains for step in chain.steps)
+            if cut:
+                place.console.warn(
+                    f"{name}: {cut:,} lines were cut at reasoning.max_new_tokens={reasoning.max_new_tokens}"
+                )
+            found = {"also_learned": learned, "lines_cut": cut}
             run.update(
-                facts={**facts, **costs_of(list(run.chains()), model, reasoning, facts)},
-                counts={**run.info.counts, **({"also_learned": learned} if learned else {})},
+                facts={**facts, **costs_of(chains, model, reasoning, facts)},
+                counts={**run.info.counts, **{count: number for count, number in found.items() if number}},
             )
     return run
 

@@ -208,8 +208,6 @@ def _announce(order: Order, work: _Work, pending: Sequence[Call], cache: AnswerC
 
 
 def _cost(order: Order, prompt_tokens: int, output_tokens: int) -> str:
-    if not prompt_tokens:
-        return "cost unknown: the server counts no tokens"
     if order.price is None:
         return f"cost unknown: no price of {order.server.model} (give one with --prices)"
     read = f" (prices of {order.price.as_of})" if order.price.as_of else ""
@@ -258,12 +256,13 @@ def _finish(run: RunDir, order: Order, work: _Work) -> list[Score]:
     figures = figures_of(scores, [each.question.id for each in work.judged])
     prompt, output, seconds = _spent(judgements)
     facts = {"prompt_tokens": float(prompt), "output_tokens": float(output), "call_seconds": round(seconds, 3)}
-    # A server that does not count tokens leaves 0 of them: that is no price.
-    cost = {} if order.price is None or not prompt else {"cost_usd": round(order.price.cost(prompt, output), 6)}
+    known = order.price is not None and _counted(judgements)
+    cost = {"cost_usd": round(order.price.cost(prompt, output), 6)} if known and order.price else {}
+    earlier = {name: value for name, value in run.info.facts.items() if name != "cost_usd"}
     unscored = _reasons(each.unscored for each in judgements)
     run.update(
         figures={name: figure.model_dump() for name, figure in figures.items()},
-        facts={**run.info.facts, **facts, **cost},
+        facts={**earlier, **facts, **cost},
         counts={"chains": len(work.judged), "votes": len(judgements), **{f"unscored: {why}": n for why, n in unscored}},
     )
     return scores
@@ -279,6 +278,11 @@ def _spent(judgements: Sequence[Judgement]) -> tuple[int, int, float]:
         sum(each.output_tokens for each in judgements),
         sum(each.seconds for each in judgements),
     )
+
+
+def _counted(judgements: Sequence[Judgement]) -> bool:
+    """Whether the server says how many tokens its answers took: of one that does not, nobody knows the cost."""
+    return any(each.prompt_tokens for each in judgements) or not any(each.verdicts for each in judgements)
 
 
 def _report(run: RunDir, order: Order, work: _Work, scores: Sequence[Score], asked: int, console: Console) -> None:
@@ -306,7 +310,8 @@ def _report(run: RunDir, order: Order, work: _Work, scores: Sequence[Score], ask
     prompt, output, seconds = _spent(judgements)
     console.say(
         f"{info.name}: {len(judgements):,} votes, {asked:,} calls made now; all votes: {prompt:,} tokens of prompt, "
-        f"{output:,} of output, {seconds:,.1f} s of calls; {_cost(order, prompt, output)}"
+        f"{output:,} of output, {seconds:,.1f} s of calls; "
+        + (_cost(order, prompt, output) if _counted(judgements) else "cost unknown: the server counts no tokens")
     )
 
 

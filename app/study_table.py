@@ -23,6 +23,7 @@ COLUMNS: Mapping[ScoreName, str] = {
     ("em", ""): "EM",
     ("f1", ""): "F1",
     ("acc", ""): "Acc",
+    ("acc_text", ""): "Acc, whole text",
     ("gold_recall", ""): "Gold recall",
     ("sub_answer", "initialization"): "Sub-answers, init",
     ("sub_answer", "expansion"): "Sub-answers, exp",
@@ -263,5 +264,5 @@ def _line(cells: Iterable[str]) -> str:
 
 def _as_text(text: str) -> str:
     """One line in which markdown finds no cell, no tag and no link; an interval in brackets stays as it is."""
-    line = " ".join(plain(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
-    return re.sub(r"\](?=[(\[:])", r"\\]", line)
+    line = re.sub(r"[\\|]", r"\\\g<0>", " ".join(plain(text).split()))
+    return re.sub(r"\](?=[(\[:])", r"\\]", line.replace("&", "&amp;").replace("<", "&lt;"))

@@ -42,7 +42,7 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
         "number_format": number_format(settings.dtype, recipe.student.device),
         "processes": world_size(),
         "followed_teacher": _stored_teacher(settings) or _teacher_name(recipe, settings),
-        "stored_logits": _stored_digest(settings),
+        "stored_logits": _stored_digest(settings, teacher_run),
         "held_out_questions": len(material.held_out),
         "not_learned": not_learned(material, banned),
     }
@@ -124,10 +124,12 @@ def _stored_teacher(settings: TrainSection) -> str | None:
     return stored_teacher(Path(settings.stored_logits)) if settings.stored_logits else None
 
 
-def _stored_digest(settings: TrainSection) -> str | None:
+def _stored_digest(settings: TrainSection, teacher_run: RunDir) -> str | None:
     from steper_core.soft_targets import stored_digest
 
-    return stored_digest(Path(settings.stored_logits)) if settings.stored_logits else None
+    if not settings.stored_logits:
+        return None
+    return stored_digest(Path(settings.stored_logits), {chain.question_id for chain in teacher_run.chains()})
 
 
 def followed_teacher(recipe: Recipe, settings: TrainSection) -> Path | None:
@@ -143,6 +145,9 @@ def followed_teacher(recipe: Recipe, settings: TrainSection) -> Path | None:
 def _report_trained(console: Console, run: RunDir) -> None:
     info = run.info
     facts, counts = info.facts, info.counts
+    tasks = {name.removeprefix("examples: "): n for name, n in counts.items() if name.startswith("examples: ")}
+    if absent := [task for task, count in tasks.items() if not count]:
+        console.warn(f"{info.name} learned no {' and no '.join(absent)}: no chain that was kept has a step of it")
     console.say(
         f"{info.name}: {counts['examples']} examples of {counts['chains']} chains "
         f"({counts['cut']} cut, {counts['left_out']} left out at the length limit), "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import Engine
@@ -13,7 +14,7 @@ from sqlalchemy import Engine
 from db.ingest import bump_revision
 from db.migrate import schema_revision
 from db.models import RUNS_REVISION, Base, Chain, ChainScores, Judgement, Retrieval, RevisionRow, Run, Step
-from db.session import database_file, describe, reading, writing
+from db.session import database_file, database_path, describe, reading, writing
 from steper_core.errors import UserError
 
 
@@ -43,22 +44,27 @@ def database_facts(engine: Engine) -> DatabaseFacts:
     return DatabaseFacts(url=describe(engine.url), schema=schema, revision=revision, rows=rows, size=size)
 
 
-def back_up(engine: Engine, file: Path) -> None:
-    """Write a whole copy of an SQLite database to a new file, whoever uses it meanwhile.
+def back_up(url: str, file: Path) -> None:
+    """Write a whole copy of an SQLite database to a new file, whoever uses it meanwhile, and leave it as it is.
 
     Raises:
-        UserError: the database is no file, the copy's name is taken, or it cannot be written.
+        UserError: the URL names no SQLite file that is there, the copy's name is taken, or it cannot be written.
     """
-    if database_file(engine) is None:
-        raise UserError(f"{describe(engine.url)} is no SQLite file: copy it with its server's own tools, as pg_dump")
+    source = database_path(url)
+    if source is None:
+        raise UserError("only SQLite's file is copied here: copy PostgreSQL with its own tools, as pg_dump")
+    if not source.is_file():
+        raise UserError(f"{source}: there is no database yet")
     if file.exists():
         raise UserError(f"{file} is there already: name a new file")
+    partial = file.with_name(f"{file.name}.partial")
     try:
-        with engine.connect() as connection:
-            # No transaction: SQLite copies none within one.
-            driver: Any = connection.connection.driver_connection
-            driver.execute("VACUUM INTO ?", (str(file),))
-    except sqlite3.Error as error:
+        # Not opened as usual: that would bring its tables up to date, and a copy before an upgrade is for going back.
+        with closing(sqlite3.connect(f"file:{quote(str(source))}?mode=rw", uri=True)) as connection:
+            connection.execute("VACUUM INTO ?", (str(partial),))
+        partial.rename(file)
+    except (sqlite3.Error, OSError) as error:
+        partial.unlink(missing_ok=True)
         raise UserError(f"{file}: the copy could not be written ({error})") from error
 
 

@@ -148,6 +148,16 @@ def file_identity(url: str) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if found else None
 
 
+def database_path(url: str) -> Path | None:
+    """The file that a URL names, None for a database that is no file.
+
+    Raises:
+        UserError: the URL cannot be read or names another kind of database.
+    """
+    target = _parse(url)
+    return Path(str(target.database)) if _is_file(target) else None
+
+
 def database_file(engine: Engine) -> Path | None:
     """The file of an SQLite database, None for any other."""
     return Path(str(engine.url.database)) if _is_file(engine.url) else None

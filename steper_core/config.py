@@ -59,7 +59,13 @@ class DataSection(Section):
 class RetrievalSection(Section):
     """BM25 over title and text. `k1` and `b` are BM25's parameters (Lucene's variant)."""
 
-    top_k: Count = Field(4, description="new passages a step (K in the paper)")
+    top_k: Count = Field(4, description="passages a step (K in the paper)")
+    refill: bool = Field(
+        True,
+        # Where it is the default it is not written down: earlier runs knew nothing else.
+        exclude_if=bool,
+        description="the next best in place of passages retrieved before; false: fewer new ones (IRCoT, the paper)",
+    )
     k1: float = Field(1.5, gt=0)
     b: float = Field(0.75, ge=0, le=1)
 

@@ -46,7 +46,8 @@ def synchronize(device: torch.device) -> None:
 
 def forget_peak_memory(device: torch.device) -> None:
     """Begin anew to watch for the most device memory in use."""
-    if device.type == "cuda":
+    # Before the first use of the device there is nothing to forget, and asking for it fails.
+    if device.type == "cuda" and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.reset_peak_memory_stats(device)
 
 

@@ -29,9 +29,7 @@ def expand_home(name: str) -> Path:
 
 
 def _hardware() -> dict[str, Any]:
-    facts: dict[str, Any] = {"processor": _processor(), "cores": os.cpu_count()}
-    if gpus := _gpus():
-        facts["gpus"] = gpus
+    facts: dict[str, Any] = {"processor": _processor(), "cores": os.cpu_count(), "gpus": _gpus()}
     try:
         pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         facts["memory_gib"] = round(pages / 2**30, 1)

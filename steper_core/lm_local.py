@@ -110,7 +110,7 @@ class LocalModel:
         # The stopping token may carry text before its line break; the break itself ends the line.
         kept = new[: length + 1]
         text = self._tokenizer.decode(kept, skip_special_tokens=True).split("\n", 1)[0]
-        return Completion(text, prompt_tokens, len(kept), seconds)
+        return Completion(text, prompt_tokens, len(kept), seconds, cut=length == len(new))
 
     @torch.inference_mode()
     def _share(self, rows: list[list[int]], first_step: bool) -> Layers:

@@ -31,6 +31,8 @@ _GO_ON = "finished chains are kept, repeat the command to go on"
 _OF_A_PROMPT = frozenset({"content_filter", "invalid_prompt"})
 _BOLD = re.compile(r"(?<!\*)\*\*(?![\s*])(.*?)(?<![\s*])\*\*(?!\*)")
 _OPTIONS = ("max_completion_tokens", "max_tokens", "response_format", "temperature", "seed", "n")
+_Said = tuple[str | None, openai.types.CompletionUsage | None, bool]
+"""Text, usage, and whether the text ended before the limit of tokens."""
 NO_KEY = "none"
 """What is sent to servers that need no key."""
 
@@ -93,7 +95,7 @@ class ServerModel:
     def _complete_one(self, prompt: Prompt, seed: int) -> Completion:
         started = time.perf_counter()
         try:
-            text, usage = self._ask(prompt, seed & 0x7FFFFFFF)
+            text, usage, ended = self._ask(prompt, seed & 0x7FFFFFFF)
         except openai.BadRequestError as error:
             if _is_too_long(error):
                 return Completion("", 0, 0, time.perf_counter() - started, problem="too_long")
@@ -105,9 +107,11 @@ class ServerModel:
         said = None if text is None else _without_thoughts(text)
         if said is None:
             return Completion("", *tokens, seconds, problem="refused")
-        return Completion(_first_line(without_key(said, self._client.api_key), prompt), *tokens, seconds)
+        # What follows the first line may have been cut as it likes.
+        cut = not ended and len(said.strip().splitlines()) < 2
+        return Completion(_first_line(without_key(said, self._client.api_key), prompt), *tokens, seconds, cut=cut)
 
-    def _ask(self, prompt: Prompt, seed: int) -> tuple[str | None, openai.types.CompletionUsage | None]:
+    def _ask(self, prompt: Prompt, seed: int) -> _Said:
         ask = self._ask_chat if self._endpoint == "chat" else self._ask_plain
         options = {"max_tokens": self._max_new_tokens, "temperature": self._temperature, "seed": seed}
         while True:
@@ -120,9 +124,7 @@ class ServerModel:
                     raise
                 self.refused.add(option)
 
-    def _ask_chat(
-        self, prompt: Prompt, options: Mapping[str, Any]
-    ) -> tuple[str | None, openai.types.CompletionUsage | None]:
+    def _ask_chat(self, prompt: Prompt, options: Mapping[str, Any]) -> _Said:
         answer = self._client.chat.completions.create(
             model=self._model,
             messages=[{"role": "user", "content": _INSTRUCTION + prompt.text}],
@@ -130,16 +132,15 @@ class ServerModel:
         )
         choice = _first_choice(answer)
         text = choice.message.content if choice else None
+        ended = choice is None or choice.finish_reason != "length"
         # Hidden thoughts may use up all tokens: that is no line, unlike one that a model leaves empty.
-        spent = not text and choice is not None and choice.finish_reason == "length"
-        return (None if spent else text), answer.usage
+        return (text if text or ended else None), answer.usage, ended
 
-    def _ask_plain(
-        self, prompt: Prompt, options: Mapping[str, Any]
-    ) -> tuple[str | None, openai.types.CompletionUsage | None]:
+    def _ask_plain(self, prompt: Prompt, options: Mapping[str, Any]) -> _Said:
         answer = self._client.completions.create(model=self._model, prompt=prompt.text, stop=["\n"], extra_body=options)
         choice = _first_choice(answer)
-        return (choice.text if choice else None), answer.usage
+        ended = choice is None or choice.finish_reason != "length"
+        return (choice.text if choice else None), answer.usage, ended
 
 
 class _NoCompletionError(Exception):

@@ -128,8 +128,9 @@ def with_rest(log_probs: Tensor) -> Tensor:
 def divergence(teacher: Tensor, student: Tensor, kind: Divergence) -> Tensor:
     """How far two distributions (M, V), given as log-probabilities, are from each other, in nats: (M,).
 
-    Forward KL is KL(teacher || student), reverse KL the other way round (MiniLLM, Gu et al. 2024), Jensen-Shannon the
-    mean of both ways to their average (GKD, Agarwal et al. 2024, beta = 1/2).
+    Forward KL is KL(teacher || student), reverse KL the other way round (as in MiniLLM, Gu et al. 2024), Jensen-Shannon
+    the mean of both ways to their average (GKD, Agarwal et al. 2024, beta = 1/2). Token by token, on the teacher's
+    chains: those two papers train on what the student samples.
     """
     if kind == "forward-kl":
         return _kl(teacher, student)

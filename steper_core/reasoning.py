@@ -15,12 +15,13 @@ from steper_core.writers import Completion, StepRequest, StepWriter
 
 @dataclass(frozen=True)
 class ReasoningSettings:
-    """K, S and the number of chains that advance together."""
+    """K and what becomes of passages retrieved before, S, and the number of chains that advance together."""
 
     top_k: int
     max_steps: int
     window: int
     seed: int = 0
+    refill: bool = True
 
 
 def reason(
@@ -79,7 +80,7 @@ def _advance(
         queries = [framework.query(draft.question, draft.lines) for draft in active]
         top_k = framework.passages_at(number, settings.top_k)
         seen = [set(draft.passage_ids) for draft in active]
-        found = retriever.search(queries, top_k, seen) if top_k else [Hits() for _ in active]
+        found = retriever.search(queries, top_k, seen, refill=settings.refill) if top_k else [Hits() for _ in active]
         forced = number == last_step
         requests = [
             StepRequest(
@@ -128,6 +129,7 @@ def _finish(draft: _Draft, answer: str | None, reason: StopReason) -> Chain:
             output_tokens=done.output_tokens,
             seconds=round(done.seconds, 4),
             duplicates=hits.duplicates,
+            cut=done.cut,
         )
         for number, (query, hits, line, done) in enumerate(draft.turns, start=1)
     )

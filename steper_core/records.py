@@ -104,7 +104,8 @@ class Step(Record):
 
     `query` found the `retrieved` passages; `rationale` is the line then written (on the last step the answer line).
     `seconds` is this step's share of the wall time of the batch it was computed in. `duplicates` counts the passages
-    among the query's top K that an earlier step had retrieved already, None where that is not known.
+    among the query's top K that an earlier step had retrieved already, None where that is not known. `cut`: the line
+    ended at reasoning.max_new_tokens, not by itself.
     """
 
     number: int
@@ -116,6 +117,7 @@ class Step(Record):
     output_tokens: int
     seconds: float
     duplicates: int | None = None
+    cut: bool = False
 
 
 class StopReason(StrEnum):

@@ -78,14 +78,17 @@ class Retriever:
             raise UserError("the corpus holds no searchable word: every title and text is empty or made of stop words")
         return cls(passages, settings, _join(columns, settings))
 
-    def search(self, queries: Sequence[str], top_k: int, seen: Sequence[Collection[str]]) -> list[Hits]:
+    def search(
+        self, queries: Sequence[str], top_k: int, seen: Sequence[Collection[str]], *, refill: bool = True
+    ) -> list[Hits]:
         """For each query the `top_k` best passages that are not in its `seen` ids, best first.
 
+        Without `refill` those of the `top_k` best that are not in `seen`: nothing takes the place of the others.
         Passages that share no word with the query are never returned; equal scores keep the corpus' order.
         """
         if not queries:
             return []
-        wanted = [min(top_k + len(known), len(self._ids)) for known in seen]
+        wanted = [min(top_k + (len(known) if refill else 0), len(self._ids)) for known in seen]
         found = self._rank(queries, wanted)
         results = []
         for ranking, known in zip(found, seen, strict=True):

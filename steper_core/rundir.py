@@ -40,6 +40,8 @@ _LATER_KEYS = frozenset(
 """Parts of configs that runs of earlier versions did not record: what they lack differs in nothing."""
 _OF_THE_MACHINE = frozenset({"number_format", "processes"})
 """Parts of configs that settings leave to the machine: a finished run is what it is, on whichever it was made."""
+_NAMED_FORMATS = frozenset({"train.dtype", "model.dtype"})
+"""What names a number format or leaves it to the machine: once it is found, the name decides nothing more."""
 _ASKED = frozenset({"questions", "runs"})
 """Parts of configs that say which questions a run writes down before it makes anything."""
 
@@ -258,6 +260,11 @@ def hold_run(path: Path, wait: float = 0.25) -> Iterator[RunDir]:
         yield RunDir(path)
 
 
+def is_finished(path: Path) -> bool:
+    """Whether there is a run at this path that came to its end."""
+    return (path / "run.json").exists() and RunDir(path).info.status is RunStatus.FINISHED
+
+
 def add_scores(path: Path, scores: Iterable[Score], wait: float = 0.25) -> None:
     """Append scores to a run that may be finished, as an evaluator does that comes later, once the run is free.
 
@@ -309,10 +316,13 @@ def _take_up(run: RunDir, kind: RunKind, told: dict[str, Any], undecided: Collec
     before, now = {"seed": info.seed, **info.config}, {"seed": told["seed"], **known}
     finished = info.status is RunStatus.FINISHED
     free = {*undecided, *(_OF_THE_MACHINE if finished else ())}
+    if "number_format" in before and before["number_format"] == now.get("number_format"):
+        free |= _NAMED_FORMATS
     changed = [key for key, *_ in differences(before, now) if key not in free]
     if changed and (finished or info.kind is not kind or _ASKED.intersection(changed) or not _is_bare(run)):
+        found = [f"; {key} was {before.get(key)}" for key in sorted(_OF_THE_MACHINE.intersection(changed))]
         raise UserError(
-            f"{run.path} was started with other settings (changed: {', '.join(changed)}); "
+            f"{run.path} was started with other settings (changed: {', '.join(changed)}{''.join(found)}); "
             "repeat its settings to resume it, or give the new run another name"
         )
     if not finished:

@@ -9,7 +9,7 @@ cut elsewhere are noticed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from steper_core import jsonl
-from steper_core.digests import digest_of, file_digest
+from steper_core.digests import digest_of
 from steper_core.errors import UserError
 from steper_core.examples import ChainRows
 from steper_core.locks import lock_within
@@ -144,15 +144,24 @@ def stored_teacher(folder: Path) -> str:
     return _read_settings(SoftFiles(folder)).teacher
 
 
-def stored_digest(folder: Path) -> str:
-    """Tells whether a folder still holds what a training began with.
+def stored_digest(folder: Path, question_ids: Collection[str]) -> str:
+    """Tells whether a folder still says of these questions what it said; of each chain the first target is looked at.
 
     Raises:
         UserError: nothing is stored there.
     """
     files = SoftFiles(folder)
-    settings = _read_settings(files).model_dump(mode="json")
-    return digest_of({"settings": settings, "index": file_digest(files.index) if files.index.exists() else None})
+    settings = _read_settings(files)
+    chains = [chain for chain in jsonl.read(files.index, StoredChain) if chain.question_id in question_ids]
+    row = settings.top_k * _BYTES
+    said = []
+    if chains:
+        _require_whole(files, max(chain.start + chain.count for chain in chains), settings.top_k)
+        with files.log_probs.open("rb") as stream:
+            for chain in chains:
+                stream.seek(chain.start * row)
+                said.append([chain.question_id, chain.digest, stream.read(row if chain.count else 0).hex()])
+    return digest_of({"settings": settings.model_dump(mode="json"), "said": sorted(said)})
 
 
 def attach(

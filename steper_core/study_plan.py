@@ -84,8 +84,10 @@ class Study(Section):
         )
 
 
-def load_study(name: str, overrides: Iterable[str] = ()) -> Study:
+def load_study(name: str, overrides: Iterable[str] = (), recipe: str | None = None) -> Study:
     """Read a study by the name of a built-in one or by path; overrides are set for all of its variants.
+
+    A `recipe` takes the place of the study's own.
 
     Raises:
         UserError: no such study, no TOML, an unknown key, or settings of a variant that its recipe does not take.
@@ -99,7 +101,7 @@ def load_study(name: str, overrides: Iterable[str] = ()) -> Study:
         study = Study.model_validate(values)
     except ValueError as error:
         raise UserError(f"{source}: {_words(error)}") from error
-    study = study.model_copy(update={"set": (*study.set, *overrides)})
+    study = study.model_copy(update={"set": (*study.set, *overrides), "recipe": recipe or study.recipe})
     for variant in study.variants:
         if any(_sets_seeds(each) for each in (*study.set, *variant.set, *variant.evaluate)):
             raise UserError(

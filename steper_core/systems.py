@@ -62,7 +62,7 @@ def open_system(
     check_top_k(retrieval.top_k, len(retriever.passages))
     framework = framework_named(reasoning.framework)
     sampled = seed if sampling_seed is None else sampling_seed
-    settings = ReasoningSettings(retrieval.top_k, reasoning.max_steps, reasoning.window, sampled)
+    settings = ReasoningSettings(retrieval.top_k, reasoning.max_steps, reasoning.window, sampled, retrieval.refill)
     shown = demonstrations_for(training, retriever.passages, framework, model.demonstrations, seed)
     writer, facts, refused = _open_writer(model, reasoning.max_new_tokens, shown)
     return System(framework, writer, retriever, settings, facts, refused)

@@ -238,8 +238,8 @@ class StepTrainer(Trainer):
 
 
 def _own_part(weight: Any) -> Tensor:
-    """A weight, or what of it this rank holds."""
-    own: Tensor = weight.to_local() if hasattr(weight, "to_local") else weight
+    """A weight, or what of it this rank holds: FSDP2's shard, or DeepSpeed's, which leaves the weight itself empty."""
+    own: Tensor = weight.to_local() if hasattr(weight, "to_local") else getattr(weight, "ds_tensor", weight)
     return own
 
 

@@ -268,10 +268,12 @@ def _train(
         processing_class=load_tokenizer(models.base),
     )
     require_whole_weights(trainer.accelerator)
+    failed = True
     try:
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        failed = False
     finally:
-        end_trackers(settings.trackers)
+        end_trackers(settings.trackers, failed=failed)
     trainer.accelerator.wait_for_everyone()
     steps = {
         "best_step": float(trainer.state.best_global_step or trainer.state.global_step),

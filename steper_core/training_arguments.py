@@ -68,8 +68,8 @@ def training_arguments(
     precision = "bf16" if bfloat16 else "no"
     if arguments.deepspeed_plugin is not None and arguments.mixed_precision != precision:
         raise UserError(
-            f"DeepSpeed was launched with mixed_precision: {arguments.mixed_precision}, and train.dtype asks for "
-            f"{precision}: change one of them"
+            f"DeepSpeed was launched with mixed_precision: {arguments.mixed_precision}, and train.dtype="
+            f"{settings.dtype} is {precision!r} there: change one of them"
         )
     # Else the launcher's settings would decide it, whatever the recipe says.
     arguments.mixed_precision = precision
@@ -89,10 +89,10 @@ def require_whole_weights(accelerator: Any) -> None:
         )
 
 
-def end_trackers(names: Sequence[str]) -> None:
+def end_trackers(names: Sequence[str], *, failed: bool) -> None:
     """End the runs that trackers keep open after a training, for the next one of this process to have its own."""
     if "wandb" in names:
-        import_module("wandb").finish()
+        import_module("wandb").finish(exit_code=int(failed))
 
 
 def _require_trackers(names: Sequence[str]) -> None:

@@ -30,13 +30,17 @@ class StepRequest:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a writer gave, and the tokens it computed. `problem` says why there is no usable text."""
+    """What a writer gave, and the tokens it computed. `problem` says why there is no usable text.
+
+    `cut`: the line did not end by itself but at the limit of new tokens.
+    """
 
     text: str
     prompt_tokens: int
     output_tokens: int
     seconds: float
     problem: Literal["too_long", "refused"] | None = None
+    cut: bool = False
 
 
 class StepWriter(Protocol):
@@ -129,6 +133,7 @@ def _joined(line: Completion | None, answer: Completion) -> Completion:
         line.output_tokens + answer.output_tokens,
         line.seconds + answer.seconds,
         answer.problem,
+        answer.cut,
     )
 
 

@@ -60,14 +60,19 @@ def cost_remarks(runs: Mapping[str, RunRow]) -> list[str]:
             if remark.startswith("seconds"):
                 loads.setdefault(remark, []).append(letter)
     remarks = [f"{', '.join(letters)} beside {RUN_LETTERS[0]}: {remark}" for remark, letters in loads.items()]
-    machines = [(run.hardware.get("processor"), run.hardware.get("gpus")) for run in runs.values()]
-    elsewhere = [letter for letter, own in zip(RUN_LETTERS, machines, strict=False) if own != machines[0]]
+    machines = [run.hardware for run in runs.values()]
+    elsewhere = [letter for letter, own in zip(RUN_LETTERS, machines, strict=False) if _differ(own, machines[0])]
     if elsewhere:
         remarks.append(f"{', '.join(elsewhere)} beside {RUN_LETTERS[0]}: seconds and joules of different hardware")
     estimated = [letter for letter, note in zip(RUN_LETTERS, _estimates(facts), strict=False) if note]
     if estimated:
         remarks.append(f"Energy of {', '.join(estimated)} is an estimate, not a reading of the hardware.")
     return remarks
+
+
+def _differ(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Whether two runs were made on different processors or GPUs, as far as both say."""
+    return any(one[part] != other[part] for part in ("processor", "gpus") if part in one and part in other)
 
 
 def pareto_plots(runs: Mapping[str, RunRow], figures: Sequence[Figure | None]) -> list[Plot]:

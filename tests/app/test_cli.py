@@ -315,7 +315,7 @@ def test_a_run_goes_on_whatever_its_files_are_called_as_long_as_they_hold_the_sa
 def test_recipes_are_listed_and_printed_with_their_values() -> None:
     assert {"demo", "files"} <= set(steper("recipes").output.split())
     printed = steper("recipes", "paper").output
-    assert "top_k = 4" in printed and "new passages a step (K in the paper)" in printed
+    assert "top_k = 4" in printed and "refill = false" in printed
 
 
 def test_database_facts_and_forgetting_a_run() -> None:

@@ -69,9 +69,16 @@ def test_an_answer_contains_the_gold_one_in_whole_words(
     assert keep_rule(CollectSection(answer_filter="contains"))(question, chain) == reason
 
 
-def test_a_chain_with_an_empty_step_teaches_nothing() -> None:
+@pytest.mark.parametrize(
+    ("first", "is_cut", "reason"),
+    [
+        ("One fact.", False, None),
+        ("", False, "an empty step"),
+        ("One fa", True, "a line cut at reasoning.max_new_tokens"),
+    ],
+)
+def test_a_step_that_is_empty_or_cut_teaches_nothing(first: str, is_cut: bool, reason: str | None) -> None:
     question = Question(id="q", dataset="worlds", text="Where?", answer="Tiv")
-    lines = ("", "So the answer is: Tiv")
     steps = tuple(
         Step(
             number=number,
@@ -82,11 +89,12 @@ def test_a_chain_with_an_empty_step_teaches_nothing() -> None:
             prompt_tokens=0,
             output_tokens=0,
             seconds=0.0,
+            cut=is_cut and number == 1,
         )
-        for number, line in enumerate(lines, start=1)
+        for number, line in enumerate((first, "So the answer is: Tiv"), start=1)
     )
     chain = Chain(question_id="q", steps=steps, answer="Tiv", stop_reason=StopReason.ANSWERED)
-    assert keep_rule(CollectSection())(question, chain) == "an empty step"
+    assert keep_rule(CollectSection())(question, chain) == reason
 
 
 def test_no_question_left_to_train_on_is_told_before_a_teacher_is_asked() -> None:

@@ -162,10 +162,10 @@ def test_the_page_draws_what_the_database_holds(file: Path, done: subprocess.Com
 
 def test_names_of_foreign_runs_are_text_in_a_markdown_table() -> None:
     study = StudyRow("s", "a <img src=x>\n# b", "methods", "v", 0, "[link](javascript:x)")
-    note = "x|y &amp; ![z](http://w): +1.0 [0.2, 1.8] (n 40)"
+    note = "x\\|y &amp; ![z](http://w): +1.0 [0.2, 1.8] (n 40)"
     first, *_, last = markdown(StudyResult(study, (), (note,))).splitlines()
     assert first == "# a &lt;img src=x> # b (paper: [link\\](javascript:x))"
-    assert last == "- x\\|y &amp;amp; ![z\\](http://w): +1.0 [0.2, 1.8] (n 40)"
+    assert last == "- x\\\\\\|y &amp;amp; ![z\\](http://w): +1.0 [0.2, 1.8] (n 40)"
 
 
 def test_intervals_hold_seeds_and_questions_by_hand() -> None:

@@ -245,24 +245,39 @@ def test_a_reader_sees_one_state(engine: sa.Engine) -> None:
 
 
 def test_a_copy_holds_what_stands_in_the_log_alone(url: str, engine: sa.Engine, tmp_path: Path) -> None:
-    copy = tmp_path / "it's a copy.db"
+    copy = tmp_path / "it's a copy?.db"
     if not url.startswith("sqlite"):
-        with pytest.raises(UserError, match="is no SQLite file"):
-            back_up(engine, copy)
+        with pytest.raises(UserError, match="with its own tools"):
+            back_up(url, copy)
         return
     with writing(engine) as connection:
         connection.execute(SET_NUMBER.values(number=7))
     with writing(engine) as unfinished:
         unfinished.execute(SET_NUMBER.values(number=8))
-        back_up(engine, copy)
+        back_up(url, copy)
     again = open_database(sqlite_url(copy))
     with reading(again) as connection:
         assert connection.execute(NUMBER).scalar_one() == 7
     again.dispose()
     with pytest.raises(UserError, match="is there already"):
-        back_up(engine, copy)
+        back_up(url, copy)
     with pytest.raises(UserError, match="could not be written"):
-        back_up(engine, tmp_path / "nowhere" / "copy.db")
+        back_up(url, tmp_path / "nowhere" / "copy.db")
+
+
+def test_a_copy_is_of_the_version_that_is_there(tmp_path: Path) -> None:
+    """For the version before to open it again."""
+    old = sqlite_url(tmp_path / "old.db")
+    open_database(old).dispose()
+    with sqlite3.connect(tmp_path / "old.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    back_up(old, tmp_path / "copy.db")
+    for name in ("old.db", "copy.db"):
+        with sqlite3.connect(tmp_path / name) as connection:
+            assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+    with pytest.raises(UserError, match="there is no database yet"):
+        back_up(sqlite_url(tmp_path / "none.db"), tmp_path / "more.db")
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_opening_does_not_wait_for_a_writer(url: str, engine: sa.Engine) -> None:

@@ -260,7 +260,9 @@ def test_a_line_ends_at_the_end_of_sequence(scripted_model: Path) -> None:
 
 
 def test_a_line_without_an_end_stops_at_the_most_tokens(scripted_model: Path) -> None:
-    assert lines(opened(scripted_model, max_new_tokens=7), [Prompt("z")]) == [("zzzzzzz", 1, 7)]
+    model = opened(scripted_model, max_new_tokens=7)
+    assert lines(model, [Prompt("z")]) == [("zzzzzzz", 1, 7)]
+    assert [found.cut for found in model.complete([Prompt("z"), Prompt("!")], [0, 0])] == [True, False]
 
 
 def test_lines_of_one_batch_end_each_at_its_own_place(scripted_model: Path) -> None:

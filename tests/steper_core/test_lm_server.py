@@ -168,6 +168,20 @@ def test_the_first_line_with_text_is_taken(server: Server, prompt: Prompt, conte
     assert (found.text, found.prompt_tokens, found.output_tokens, found.problem) == (text, 0, 0, None)
 
 
+@pytest.mark.parametrize(
+    ("answer", "is_cut"),
+    [
+        (chat("One fact."), False),
+        (cut("One fact"), True),
+        (cut("\nOne fact.\nTwo"), False),
+        (cut("<think>Tiv?</think>One fact"), True),
+    ],
+)
+def test_a_line_that_ends_at_the_limit_is_known_as_one(server: Server, answer: Answer, is_cut: bool) -> None:
+    found = asked(server.gives(answer))
+    assert found.text.startswith("One fact") and found.cut == is_cut
+
+
 def test_a_key_that_the_server_repeats_is_not_kept(server: Server) -> None:
     assert asked(server.gives(chat(f"My key is {KEY}, said {KEY}."))).text == "My key is ***, said ***."
 

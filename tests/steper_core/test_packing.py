@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedConfig, Qwen2Config, Qwen3Config
 
-from steper_core.config import FeatureSection, LogitSection
+from steper_core.config import FeatureSection, LogitSection, TrainSection
 from steper_core.losses import cross_entropy, target_logits, task_losses
 from steper_core.objectives import CrossEntropy, Features, Objective, SoftTargets
 from steper_core.packing import Row, TokenExample, collate, pack, split_rows
 from steper_core.path_attention import TokenPath, load_with_paths, paths_of
 from steper_core.records import ABILITIES
+from steper_core.students import load_student
 from steper_core.weighting import FixedWeighting, LearnedWeighting
 
 INIT, EXP, AGG = 0, 1, 2
@@ -185,16 +188,69 @@ ROWS = {
 def test_losses_and_gradients_equal_those_of_examples_alone(
     tiny_model: Path, layout: str, limit: int, weighting: Any
 ) -> None:
+    require_same_as_alone(tiny_model, lambda model: packed(model, ROWS[layout], limit), weighting)
+
+
+def require_same_as_alone(base: Path, losses: Callable[[Any], torch.Tensor], weighting: Any) -> None:
     def result(model: Any, losses: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         found = losses(model)
         weighting.combine(found, torch.tensor([True] * 3), 1.0).backward()
         return found.detach(), {name: weight.grad for name, weight in model.named_parameters()}
 
-    expected, gradients = result(AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32), reference)
-    found, own = result(load_with_paths(tiny_model), lambda model: packed(model, ROWS[layout], limit))
+    expected, gradients = result(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), reference)
+    found, own = result(load_with_paths(base), losses)
     assert torch.allclose(found, expected, rtol=1e-5)
     for name, gradient in gradients.items():
         assert torch.allclose(own[name], gradient, rtol=1e-4, atol=1e-6), name
+
+
+SIZES = {
+    "vocab_size": 257,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
+
+
+@pytest.mark.parametrize("config", [Qwen2Config(**SIZES), Qwen3Config(**SIZES, head_dim=8)])
+def test_other_families_have_the_gradients_of_examples_alone(
+    tiny_model: Path, tmp_path: Path, config: PreTrainedConfig
+) -> None:
+    """With biases of queries and keys (Qwen2), and with norms of them (Qwen3)."""
+    torch.manual_seed(3)
+    model = AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith("bias") or "q_norm" in name or "k_norm" in name:
+                weight.add_(0.3 * torch.randn_like(weight))
+    model.save_pretrained(tmp_path)
+    for file in tiny_model.glob("tokenizer*"):
+        shutil.copy(file, tmp_path)
+    require_same_as_alone(tmp_path, lambda model: packed(model, ROWS["trees"], 150), FixedWeighting((1, 1, 1)))
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_adapters_have_the_gradients_of_one_row_an_example(tiny_model: Path, checkpointing: bool) -> None:
+    def gradients(layout: str) -> dict[str, torch.Tensor]:
+        student: Any = load_student(tiny_model, TrainSection(lora_rank=4, dtype="float32"), str(tiny_model), 5)
+        torch.manual_seed(4)
+        with torch.no_grad():
+            for name, weight in student.named_parameters():
+                if "lora_B" in name:  # zero at first, so that nothing would reach lora_A
+                    weight.normal_(std=0.1)
+        if checkpointing:
+            student.gradient_checkpointing_enable({"use_reentrant": False})
+            student.enable_input_require_grads()
+        student.eval() if not checkpointing else student.train()
+        packed(student, ROWS[layout], 150).sum().backward()
+        return {name: weight.grad for name, weight in student.named_parameters() if weight.requires_grad}
+
+    expected, own = gradients("rows"), gradients("trees")
+    assert expected and all("lora" in name for name in expected)
+    for name, gradient in expected.items():
+        assert gradient.any() and torch.allclose(own[name], gradient, rtol=1e-3, atol=1e-6), name
 
 
 def tasks_of(chain: list[TokenExample]) -> list[TokenExample]:

@@ -109,6 +109,16 @@ def test_seen_passages_never_return_and_the_next_best_take_their_place() -> None
     assert found(retriever, "amber canal", 4, tuple(hit.passage_id for hit in everything)) == []
 
 
+def test_without_refilling_seen_passages_leave_their_places_empty() -> None:
+    retriever = Retriever.build(corpus())
+    first, second, third = (hit.passage_id for hit in found(retriever, "amber canal", 3))
+    (hits,) = retriever.search(["amber canal"], 3, [(second, "elsewhere")], refill=False)
+    assert [(hit.passage_id, hit.rank) for hit in hits.fresh] == [(first, 1), (third, 2)]
+    assert hits.duplicates == 1
+    (none,) = retriever.search(["amber canal"], 2, [(first, second)], refill=False)
+    assert (none.fresh, none.duplicates) == ((), 2)
+
+
 @pytest.mark.parametrize("query", ["", "   ", "the of and", "zzz qqq", "?!"])
 def test_a_query_without_a_known_word_finds_nothing(query: str) -> None:
     assert found(Retriever.build(corpus()), query) == []

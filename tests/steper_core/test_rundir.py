@@ -189,18 +189,20 @@ def test_settings_that_decide_nothing_may_change_and_are_recorded_until_the_run_
 
 
 def test_a_run_does_not_go_on_in_another_number_format_and_stays_what_it_is_once_finished(tmp_path: Path) -> None:
-    def told(found: str) -> dict[str, Any]:
-        config = {"train": {"dtype": "auto"}, "number_format": found, "processes": 1}
+    def told(found: str, dtype: str = "auto") -> dict[str, Any]:
+        config = {"train": {"dtype": dtype}, "number_format": found, "processes": 1}
         return {"kind": RunKind.TRAIN, "config": config, "dataset": "d", "model": "m"}
 
     with pytest.raises(RuntimeError), open_run(tmp_path / "r", **told("bfloat16")) as run:
         run.append_chains([chain()])
         raise RuntimeError
-    with pytest.raises(UserError, match=r"changed: number_format\)"), open_run(tmp_path / "r", **told("float32")):
+    other = open_run(tmp_path / "r", **told("float32"))
+    with pytest.raises(UserError, match=r"changed: number_format; number_format was bfloat16\)"), other:
         pytest.fail("opened in another format")
-    with open_run(tmp_path / "r", **told("bfloat16")):
+    # Where the machine would choose another one, it can be named.
+    with open_run(tmp_path / "r", **told("bfloat16", dtype="bfloat16")):
         pass
-    with open_run(tmp_path / "r", **told("float32")) as run:
+    with open_run(tmp_path / "r", **told("float32", dtype="bfloat16")) as run:
         assert run.info.config["number_format"] == "bfloat16"
 
 

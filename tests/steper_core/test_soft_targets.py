@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import re
 import shutil
@@ -90,13 +91,21 @@ def test_two_processes_do_not_store_into_one_folder(tmp_path: Path, teacher: Any
 
 
 def test_what_is_stored_is_told_apart_from_what_is_stored_anew(tmp_path: Path, teacher: Any) -> None:
-    store_soft_targets(tmp_path, SETTINGS, teacher, chains(2))
-    before = stored_digest(tmp_path)
-    store_soft_targets(tmp_path, SETTINGS, teacher, chains(2))
-    assert stored_digest(tmp_path) == before
+    def stored(settings: SoftSettings, asked: Any, count: int) -> str:
+        store_soft_targets(tmp_path, settings, asked, chains(count))
+        return stored_digest(tmp_path, {"q0", "q1", "q7"})
+
+    before = stored(SETTINGS, teacher, 2)
+    # Chains of other questions are added to a folder.
+    assert stored(SETTINGS, teacher, 3) == before
     shutil.rmtree(tmp_path)
-    store_soft_targets(tmp_path, SETTINGS.model_copy(update={"top_k": 4}), teacher, chains(2))
-    assert stored_digest(tmp_path) != before
+    assert stored(SETTINGS.model_copy(update={"top_k": 4}), teacher, 2) != before
+    shutil.rmtree(tmp_path)
+    # A teacher that learned more, under its old name.
+    other = copy.deepcopy(teacher)
+    with torch.no_grad():
+        other.lm_head.weight.mul_(1.01)
+    assert stored(SETTINGS, other, 2) != before
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,13 @@ def test_a_recipe_that_no_file_can_be_named_is_refused(tmp_path: Path) -> None:
         load_study(str(tmp_path / "mine.toml"))
 
 
+def test_another_recipe_may_take_the_place_of_a_studys_own(tmp_path: Path) -> None:
+    assert load_study(written(tmp_path, TRAINED)).recipe == "demo"
+    assert load_study(written(tmp_path, TRAINED), (), "paper").recipe == "paper"
+    with pytest.raises(UserError, match="neither a readable TOML file nor a built-in recipe"):
+        load_study(written(tmp_path, TRAINED), (), "nowhere")
+
+
 def test_an_unknown_study_lists_the_builtin_ones() -> None:
     with pytest.raises(UserError, match="ablation, methods, out-of-domain, scaling, weighting"):
         load_study("nowhere")

@@ -61,9 +61,10 @@ def test_shards_of_weights_are_no_checkpoint() -> None:
 
 
 def test_each_training_ends_its_own_run_at_a_tracker(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended: list[str] = []
-    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(finish=lambda: ended.append("wandb")))
-    end_trackers(["tensorboard"])
+    ended: list[int] = []
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(finish=lambda exit_code: ended.append(exit_code)))
+    end_trackers(["tensorboard"], failed=False)
     assert ended == []
-    end_trackers(["tensorboard", "wandb"])
-    assert ended == ["wandb"]
+    end_trackers(["tensorboard", "wandb"], failed=False)
+    end_trackers(["wandb"], failed=True)
+    assert ended == [0, 1]
