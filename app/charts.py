@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.tokens import RUN_COLOURS, RUN_LETTERS, TASK_COLOURS, TASKS
+from app.tokens import RUN_COLOURS, RUN_LETTERS, TASK_COLOURS, TASK_SYMBOLS, TASKS
 from db.queries import TrainPointRow
 
 _DASHES = ("solid", "dash", "dot", "dashdot")
@@ -73,8 +73,17 @@ def _draw_run(
     for task, short in TASKS.items():
         line = {"color": TASK_COLOURS[task], "dash": _DASHES[index], "width": 1.8}
         losses, sigmas = _of(task, "losses"), _share_of(task)
-        legend = {"name": short, "legendgroup": task, "showlegend": shown.get(task) == index}
-        _trace(figure, rows.get("Loss, nats per target token"), trained, losses, index, "lines", line=line, **legend)
+        legend = {"name": short, "legendgroup": task, "showlegend": shown.get(task) == index, "marker": marks_of(task)}
+        _trace(
+            figure,
+            rows.get("Loss, nats per target token"),
+            trained,
+            losses,
+            index,
+            "lines+markers",
+            line=line,
+            **legend,
+        )
         _trace(
             figure,
             rows.get("Loss, nats per target token"),
@@ -94,13 +103,18 @@ def _draw_run(
             trained,
             sigmas,
             index,
-            "lines",
+            "lines+markers",
             line=line,
             **legend | {"showlegend": False},
         )
     line = {"color": RUN_COLOURS[index], "dash": _DASHES[index], "width": 1.8}
     for title, value in (("Learning rate", _rate), ("Tokens per second", _speed)):
         _trace(figure, rows.get(title), trained, value, index, "lines", line=line, name=title, showlegend=False)
+
+
+def marks_of(task: str) -> dict[str, Any]:
+    """A few marks along a line, by which it is known without its colour."""
+    return {"symbol": TASK_SYMBOLS.get(task, "circle"), "size": 7, "maxdisplayed": 8}
 
 
 def _of(task: str, field: str) -> Value:

@@ -12,7 +12,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from app.charts import lay_out, normalised_sigmas, thinned
+from app.charts import lay_out, marks_of, normalised_sigmas, thinned
 from app.tokens import ABILITIES, ABILITY_COLOURS, RUN_COLOURS, RUN_LETTERS
 from db.queries import TrainPointRow
 from steper_core.run_records import Figure
@@ -98,10 +98,10 @@ def _marker(point: CostPoint, ink: str) -> go.Scatter:
 
 def curve_figure(
     steps: Sequence[int], curves: Mapping[str, Curve], points: Sequence[TrainPointRow], ink: str, line: str
-) -> go.Figure:
+) -> go.Figure | None:
     """Scores of a training run's checkpoints, its losses and normalised sigmas, all over its steps (paper's figure 7).
 
-    `curves` are by the title of their panel; one without a figure at any step gets no panel.
+    `curves` are by the title of their panel; one without a figure at any step gets no panel. None without any panel.
     """
     drawn = {title: curve for title, curve in curves.items() if any(f and f.n for own in curve.values() for f in own)}
     trained = thinned([point for point in points if not point.held_out])
@@ -111,6 +111,8 @@ def curve_figure(
     }
     trained_panels = {title: value for title, value in every.items() if any(value(point) for point in trained)}
     titles = [*(f"{title}, %" for title in drawn), *trained_panels]
+    if not titles:
+        return None
     figure = make_subplots(rows=len(titles), cols=1, shared_xaxes=True, vertical_spacing=0.26 / len(titles))
     named: set[str] = set()
     for row, curve in enumerate(drawn.values(), start=1):
@@ -140,7 +142,7 @@ def _scores(ability: str, known: Sequence[tuple[int, Figure]], ink: str, *, firs
         legendgroup=ability,
         showlegend=first,
         line={"color": colour, "width": 1.8},
-        marker={"size": 7},
+        marker=marks_of(ability) | {"maxdisplayed": 0},
         customdata=[own.n for _, own in known],
         hovertemplate=f"step %{{x}}: %{{y:.1f}} %, n = %{{customdata}}<extra>{name}</extra>",
     )
@@ -168,10 +170,11 @@ def _trained(ability: str, known: Sequence[tuple[int, float]], *, first: bool) -
     return go.Scatter(
         x=[step for step, _ in known],
         y=[value for _, value in known],
-        mode="lines",
+        mode="lines+markers",
         name=name,
         legendgroup=ability,
         showlegend=first,
         line={"color": ABILITY_COLOURS[ability], "width": 1.5},
+        marker=marks_of(ability),
         hovertemplate=f"step %{{x}}: %{{y:.4g}}<extra>{name}</extra>",
     )

@@ -42,6 +42,7 @@ class Wish:
 
     title: str = ""
     score: str = "em"
+    ability: str = ""
     questions: tuple[str, ...] = ()
     chains: int = 12
     seed: int = 0
@@ -95,7 +96,7 @@ def _comparison(
     rows = list(runs.values())
     scores = score_arrays(engine, tuple(run.id for run in rows))
     held = held_scores(rows)
-    focus: ScoreName = (wish.score, "")
+    focus: ScoreName = (wish.score, wish.ability)
     if wish.score not in held:
         raise UserError(f"no run holds a score named {wish.score!r}; there are: {', '.join(held)}")
     whole = whole_scores(held, everything=False, focus=focus)
@@ -151,7 +152,7 @@ def forest(table: Table, runs: Sequence[RunRow]) -> list[dict[str, Any]]:
             "low": (paired.low or 0) / reach,
             "high": (paired.high or 0) / reach,
             "holds": bool(cell and cell.adjusted_p is not None and cell.adjusted_p < 0.05),
-            "reach": f"{100 * reach:.0f}",
+            "reach": f"{100 * reach:.1f}".removesuffix(".0"),
         }
         for label, place, cell, paired in drawn
     ]

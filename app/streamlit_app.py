@@ -21,7 +21,7 @@ PAGES = (
 
 
 def _start() -> None:
-    st.switch_page(PAGES[0], query_params=st.query_params.to_dict())
+    st.switch_page(PAGES[0], query_params={name: st.query_params.get_all(name) for name in st.query_params})
 
 
 # The start page answers at / alone, and people type its name.

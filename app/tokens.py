@@ -17,6 +17,15 @@ TASKS: dict[str, str] = {**ABILITIES, "rationale": "rationale", "answer": "answe
 TASK_COLOURS: dict[str, str] = {**ABILITY_COLOURS, "rationale": "#CC79A7", "answer": "#8C8C8C"}
 """Colour of each task."""
 
+TASK_SYMBOLS: dict[str, str] = {
+    "initialization": "circle",
+    "expansion": "square",
+    "aggregation": "diamond",
+    "rationale": "triangle-up",
+    "answer": "triangle-down",
+}
+"""Mark of each task on its lines: a colour never stands alone."""
+
 RUN_COLOURS: tuple[str, ...] = (
     "#56B4E9",
     "#D55E00",

@@ -37,7 +37,7 @@ _EVERY = 1_000_000
 
 def show() -> None:
     """Draw the page."""
-    store = begin("Agreement")
+    store = begin("Agreement", of_labels=True)
     state = enter(AgreementState)
     projects = {project.name: project for project in list_projects(store.database())}
     if not projects:

@@ -32,7 +32,7 @@ from steper_core.errors import UserError
 
 def show() -> None:
     """Draw the page."""
-    store = begin("Annotate")
+    store = begin("Annotate", of_labels=True)
     state = enter(AnnotateState)
     state = dataclasses.replace(state, person=person_of(state.person) or "")
     project = get_project(store.database(), state.project) if state.project else None

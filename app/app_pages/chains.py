@@ -15,7 +15,7 @@ from app.urls import enter, read, write
 from app.views.chain import show_chains
 from app.views.component import Event
 from app.views.frame import begin
-from app.views.messages import show_unknown_question, show_unknown_runs
+from app.views.messages import show_left_out, show_unknown_question
 from app.views.question_list import SEARCH_LABEL, show_questions
 from app.views.run_choice import choose_runs, offer_newest
 from app.views.widgets import choose_many, choose_one, search, turn_pages
@@ -47,8 +47,7 @@ def show() -> None:
     state = enter(ChainsState)
     known = _readable(store)
     tokens, unknown = find_runs(state.runs, known)
-    if unknown:
-        show_unknown_runs(unknown)
+    show_left_out(unknown, run_tokens(store.runs()), "Only runs that hold chains can be read here.")
     if not known:
         st.info("No run of this database holds chains yet.")
         return

@@ -32,7 +32,7 @@ from app.views.compare_verdict import show_verdict
 from app.views.compare_words import held_scores, score_label, step_scores, whole_scores
 from app.views.component import Event
 from app.views.frame import begin
-from app.views.messages import show_unknown_runs
+from app.views.messages import show_left_out, show_unknown_runs
 from app.views.run_choice import choose_runs
 from db.queries import RunRow
 from evaluators.meanings import meaning_of
@@ -51,12 +51,7 @@ def show() -> None:
     every = run_tokens(store.runs())
     known = {token: run for token, run in every.items() if run.kind == "evaluate" and run.chain_count > 0}
     tokens, unknown = find_runs(state.runs, known)
-    others, strange = find_runs(unknown, every)
-    if strange:
-        show_unknown_runs(strange)
-    if others:
-        st.warning("Only evaluations that hold chains can be compared. Left out:", icon=":material/filter_alt_off:")
-        st.code("\n".join(one_line(every[token].name, 60) for token in others), language=None)
+    show_left_out(unknown, every, "Only evaluations that hold chains can be compared.")
     if not known:
         st.info("No evaluation is in this database yet. Evaluate a model with `steper evaluate`.")
         return
@@ -112,7 +107,8 @@ def _offer_report(store: Store, state: CompareState, runs: Runs) -> None:
         from app.report import Wish, report_data
         from app.report_page import render_report
 
-        wish = Wish(score=state.score)
+        held = state.score in held_scores(list(runs.values()))
+        wish = Wish(score=state.score, ability=state.ability) if held else Wish()
         return render_report(
             report_data(store.database(), list(runs.values()), wish, datetime.datetime.now(datetime.UTC))
         )
@@ -213,6 +209,9 @@ def _show_curve(store: Store, every: Runs, state: CompareState, runs: Runs) -> N
     }
     steps = [run.checkpoint_step or 0 for run in checkpoints]
     figure = curve_figure(steps, curves, store.train_points(training.id), *_colours())
+    if figure is None:
+        st.info("These evaluations hold no scores, and the training run logged no losses: nothing to draw.")
+        return
     st.plotly_chart(figure, config={"displayModeBar": False}, key="compare_curve")
     if not runs:
         tokens = {run.id: token for token, run in every.items()}

@@ -14,7 +14,7 @@ from app.tokens import MAX_TRAINED, RUN_LETTERS
 from app.urls import enter, read, write
 from app.views.compare_training import checkpoints_of
 from app.views.frame import begin
-from app.views.messages import show_unknown_runs
+from app.views.messages import show_left_out
 from app.views.run_choice import choose_runs, offer_newest
 from app.views.training_table import show_training_table
 from db.queries import RunRow
@@ -24,10 +24,10 @@ def show() -> None:
     """Draw the page."""
     store = begin("Training")
     state = enter(TrainingState)
-    known = {token: run for token, run in run_tokens(store.runs()).items() if run.kind == "train"}
+    every = run_tokens(store.runs())
+    known = {token: run for token, run in every.items() if run.kind == "train"}
     tokens, unknown = find_runs(state.runs, known)
-    if unknown:
-        show_unknown_runs(unknown)
+    show_left_out(unknown, every, "Only training runs are drawn here.")
     if not known:
         st.info(
             "No training run is in this database yet. "

@@ -207,13 +207,18 @@ def _revealed(row: ItemRow, view: QuestionView, chain: ChainView, run: RunRow | 
 def _undo(changes: Iterable[HistoryRow], role: Role) -> list[dict[str, Any]]:
     """The person's changes with what stood there before, for undoing them after the page was loaded anew."""
     now: dict[tuple[int, str], Any] = {}
-    steps = []
+    steps: list[dict[str, Any]] = []
     for change in changes:
         if change.role != role or change.field in (SUBMIT, SKIP, REOPEN):
             continue
         place = (change.number, change.field)
-        steps.append({"number": change.number, "field": change.field, "before": now.get(place)})
+        before, last = now.get(place), steps[-1] if steps else None
         now[place] = change.value
+        if last and (last["number"], last["field"]) == place and last["before"] == change.value:
+            # What takes the last change back is an undo, or as good as one: neither is undone.
+            steps.pop()
+        else:
+            steps.append({"number": change.number, "field": change.field, "before": before})
     return steps
 
 

@@ -161,7 +161,7 @@ def _estimates(facts: Sequence[Facts]) -> list[str]:
 
 
 def _significant(value: float) -> str:
-    return f"{value:,.3g}" if abs(value) < 1000 else number(value, 0)
+    return f"{value:,.3g}" if abs(round(value)) < 1000 else number(value, 0)
 
 
 def _magnitude(value: float) -> str:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.store import Store, open_store
 from app.views.messages import show_database_problem, show_empty_database
+from db.queries_annotations import list_projects
 from steper_core.errors import UserError
 
 # Streamlit has no option for the side margins of a wide page; this text is fixed and holds no data.
@@ -19,8 +20,11 @@ _STYLE = """<style>
 </style>"""
 
 
-def begin(title: str) -> Store:
-    """Draw the heading and return the database, or say what is missing and stop the page."""
+def begin(title: str, *, of_labels: bool = False) -> Store:
+    """Draw the heading and return the database, or say what is missing and stop the page.
+
+    Pages `of_labels` go on where there are projects but no runs: labels outlive what they are of.
+    """
     st.html(_STYLE)
     st.header(title, anchor=False)
     try:
@@ -28,7 +32,7 @@ def begin(title: str) -> Store:
     except UserError as error:
         show_database_problem(str(error))
         st.stop()
-    if not store.runs():
+    if not store.runs() and not (of_labels and list_projects(store.database())):
         show_empty_database()
         st.stop()
     return store

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from app.plain import one_line, plain
+from app.state import find_runs
+from db.queries import RunRow
 
 
 def show_failure() -> None:
@@ -47,6 +51,16 @@ def show_unknown_runs(tokens: tuple[str, ...]) -> None:
         icon=":material/link_off:",
     )
     st.code("\n".join(one_line(token, 60) for token in tokens[:5]), language=None)
+
+
+def show_left_out(unknown: tuple[str, ...], every: Mapping[str, RunRow], why: str) -> None:
+    """Say which runs of a link this page cannot show and `why`, apart from those that the database does not hold."""
+    others, strange = find_runs(unknown, every)
+    if strange:
+        show_unknown_runs(strange)
+    if others:
+        st.warning(f"{why} Left out:", icon=":material/filter_alt_off:")
+        st.code("\n".join(one_line(every[token].name, 60) for token in others), language=None)
 
 
 def show_unknown_question(token: str) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import streamlit as st
 
 from app.formats import duration, interval, moment, percent
-from app.plain import one_line
 from app.standing import Agreed, Standing, left, seconds_left, standing
 from app.state import PAGE_SIZE, AnnotateState, pages
 from app.store import Store, open_store
@@ -21,7 +20,7 @@ from app.views.label_words import readable
 from app.views.project_table import Cell, beside, column, door, door_to, draw_table, number, words
 from app.views.project_words import Line, say
 from app.views.projects import each_for
-from app.views.widgets import turn_pages
+from app.views.widgets import names_apart, turn_pages
 from db.annotation_views import ItemRow, ProgressRow, ProjectRow
 from db.annotations import release
 from db.queries_annotations import item_rows, labels_revision
@@ -207,12 +206,10 @@ def _offer_release(project: ProjectRow, people: Sequence[ProgressRow], decides: 
             "Others can then take the items that this person holds and has not submitted. What was drafted "
             "stays in the history; it counts no more, unless the person takes the item again."
         )
-        st.selectbox(
-            "Whose",
-            sorted(held),
-            key="release_person",
-            format_func=lambda name: f"{one_line(name, 60)} ({held[name]:,})",
-        )
+        # No counts in the field: it would not know its own choice again once one changes.
+        shown = names_apart({name: name for name in sorted(held)}, 60)
+        st.selectbox("Whose", list(shown), key="release_person", format_func=lambda name: shown.get(name, name))
+        st.caption(", ".join(f"{shown[name]}: {held[name]:,}" for name in shown))
         st.button("Give back", type="primary", on_click=_release, args=(project.id,), key="release")
 
 

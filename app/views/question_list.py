@@ -8,7 +8,7 @@ from typing import Any
 from app.formats import number
 from app.plain import one_line
 from app.state import PAGE_SIZE, pages
-from app.tokens import RIGHT, UNSCORED, WRONG, chosen_run
+from app.tokens import RIGHT, RUN_LETTERS, UNSCORED, WRONG, chosen_run
 from app.views.component import Component, Event
 from db.queries import QuestionPage, QuestionRow, RunRow
 
@@ -62,5 +62,8 @@ def _row(row: QuestionRow) -> dict[str, Any]:
         "id": row.id,
         "text": one_line(row.text, 240),
         "meta": " · ".join(part for part in (hops, one_line(row.kind, 40)) if part),
-        "marks": [_MARKS[right] for right in row.right],
+        "marks": [
+            {**_MARKS[right], "run": f"run {letter} " if len(row.right) > 1 else ""}
+            for letter, right in zip(RUN_LETTERS, row.right, strict=False)
+        ],
     }

@@ -7,7 +7,7 @@ are plain text to the widgets, unlike labels: nothing in them is interpreted.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -15,6 +15,7 @@ from app.plain import one_line
 from app.urls import while_shown
 
 Changed = Callable[[Any], None]
+Option = TypeVar("Option")
 
 
 def choose_many(
@@ -35,11 +36,13 @@ def choose_many(
     With `wrap` it grows for what does not fit, and then moves what stands below while it is used.
     """
     st.session_state[key] = list(chosen)
+    every = [*options, *(option for option in chosen if option not in options)]
+    shown = names_apart({option: name(option) for option in every}, 80)
     st.multiselect(
         label,
-        [*options, *(option for option in chosen if option not in options)],
+        every,
         key=key,
-        format_func=lambda option: one_line(name(option)),
+        format_func=lambda option: shown.get(option) or one_line(name(option)),
         max_selections=most,
         placeholder=placeholder,
         wrap=wrap,
@@ -48,9 +51,9 @@ def choose_many(
     )
 
 
-def names_apart(options: Mapping[str, str], longest: int) -> dict[str, str]:
+def names_apart(options: Mapping[Option, str], longest: int) -> dict[Option, str]:
     """What options are shown as, on one line and cut: a field knows them by that, so no two may look alike."""
-    shown: dict[str, str] = {}
+    shown: dict[Option, str] = {}
     for option, text in options.items():
         short = one_line(text, longest)
         taken = set(shown.values())

@@ -80,6 +80,13 @@ def test_costs_are_ratios_to_the_reference_and_estimates_are_marked(make_run: Ma
     ]
 
 
+def test_numbers_of_a_thousand_are_written_out(make_run: MakeRun) -> None:
+    facts = [COSTS | {"joules_per_question": joules} for joules in (999.7, 999.4)]
+    runs = run_tokens([make_run(place, facts=own) for place, own in enumerate(facts, start=1)])
+    rows = {row["label"]: row["cells"] for row in cost_rows(runs, "em", [None, None])}
+    assert [cell["main"] for cell in rows["Energy"]] == ["1\u2009000 J", "999 J"]
+
+
 def test_costs_of_different_machines_are_told(make_run: MakeRun) -> None:
     laptop, server = {"processor": "P", "cores": 2}, {"processor": "P", "gpus": ["G"]}
     # What an earlier version did not write down differs in nothing.
@@ -110,6 +117,7 @@ def test_curves_without_any_figure_get_no_panel() -> None:
     figure = curve_figure(
         [1, 2], {"EM": {"": [half, None]}, "Steps": {"expansion": [none, none]}}, points, "#000", "#ccc"
     )
+    assert figure is not None and curve_figure([1], {"EM": {"": [None]}}, [], "#000", "#ccc") is None
     assert [note.text for note in figure.layout.annotations] == ["EM, %", "Loss, nats per target token"]
     em, loss = figure.data
     assert (em.x, em.y, em.error_y.array, em.error_y.arrayminus) == ((1,), (50.0,), (50.0,), (25.0,))

@@ -303,7 +303,10 @@ def test_charts_share_an_axis_mark_held_out_points_and_hold_no_names() -> None:
         "Learning rate",
         "Tokens per second",
     ]
-    assert {trace.mode for trace in figure.data} == {"lines", "markers"}
+    assert {trace.mode for trace in figure.data} == {"lines", "lines+markers", "markers"}
+    # Abilities are told apart without their colours.
+    of_abilities = [trace for trace in figure.data if trace.mode == "lines+markers"]
+    assert len({trace.marker.symbol for trace in of_abilities}) == len({trace.name for trace in of_abilities}) == 3
     held_out = [trace for trace in figure.data if trace.mode == "markers"]
     assert [trace.y for trace in held_out] == [(2.0,), (3.0,), (1.0,)]
     assert {figure.layout[f"xaxis{n}"].matches for n in ("", "2", "3")} == {"x4"}

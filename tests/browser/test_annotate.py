@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
-from db.annotation_slots import hand_out
+from db.annotation_slots import hand_out, release
 from db.annotation_views import HistoryRow, NewItem, NewProject
 from db.annotations import create_project
 from db.ingest import ingest_all
@@ -253,6 +253,54 @@ def test_help_tells_the_keys_and_keys_with_modifiers_are_no_labels(
     assert changes(engine, name) == ()
 
 
+def test_the_help_that_was_open_is_open_again(browser_page: Page, labelling: str, project: Maker) -> None:
+    page, name = browser_page, project(2)
+    visit(page, labelling, name, "ann")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.get_by_role("radio", name="Progress").click()
+    expect(page.get_by_role("group", name="How good is this step?")).to_have_count(0)
+    page.get_by_role("radio", name="Label").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("3")
+    expect(chosen(page)).to_have_text(["3 ✓good"], use_inner_text=False)
+
+
+def test_arrows_on_the_apps_own_buttons_are_theirs(
+    browser_page: Page, labelling: str, engine: Database, project: Maker
+) -> None:
+    page, name = browser_page, project(2)
+    visit(page, labelling, name, "ann")
+    page.get_by_role("radio", name="Label").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("Step 1 of 3")).to_be_visible()
+    page.keyboard.press("1")
+    expect(chosen(page)).to_have_count(1)
+
+
+def test_a_comment_that_is_refused_is_typed_on(
+    browser_page: Page, labelling: str, engine: Database, project: Maker
+) -> None:
+    page, name = browser_page, project(1)
+    visit(page, labelling, name, "ann")
+    found = get_project(engine, name)
+    assert found is not None
+    page.keyboard.press("c")
+    page.keyboard.type("The year is ")
+    saved(page)
+    # Somebody thinks that ann has gone, and gives back what she holds.
+    assert release(engine, found.id, "ann") == 1
+    page.keyboard.type("wrong, ")
+    expect(page.get_by_text("not stored")).to_be_visible()
+    page.keyboard.type("just 1 off")
+    expect(page.get_by_label("Comment on step 1")).to_have_value("The year is wrong, just 1 off")
+    page.keyboard.press("Control+Enter")
+    saved(page)
+    given = {(row.number, row.field): row.value for row in labels(engine, found.id, submitted=False)}
+    assert given == {(1, "comment"): "The year is wrong, just 1 off"}
+
+
 def test_two_people_at_once_never_get_the_same_slot(
     chromium: Browser, labelling: str, engine: Database, project: Maker
 ) -> None:
@@ -298,6 +346,23 @@ def test_a_closed_tab_loses_no_draft(
     # What was done before the tab was closed can be undone after it.
     again.keyboard.press("u")
     again.close()
+
+
+def test_what_was_undone_is_not_done_again_by_undo_after_a_reload(
+    browser_page: Page, labelling: str, project: Maker
+) -> None:
+    page, name = browser_page, project(1)
+    visit(page, labelling, name, "ann")
+    for key in ["1", "e", "u"]:
+        page.keyboard.press(key)
+    expect(chosen(page)).to_have_text(["1 ✗bad"], use_inner_text=False)
+    saved(page)
+    visit(page, labelling, name, "ann")
+    first = page.get_by_role("button", name="step 1")
+    expect(first).to_contain_text("bad")
+    page.keyboard.press("u")
+    expect(first).not_to_contain_text("bad")
+    expect(first).not_to_contain_text("unsupported")
 
 
 class Server:

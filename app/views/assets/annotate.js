@@ -244,9 +244,10 @@ const frame = (parent) => {
       h("section", { class: "middle", "aria-label": "Label" }, part("sofar", "ol", { tabindex: "0", "aria-label": "Chain so far" }), part("now"), part("controls"), part("live", "div", { "aria-live": "polite" }), part("comment")),
       part("side", "section", { "aria-label": "Progress" }),
     ),
-    part("help", "div", { role: "dialog", "aria-label": "Help", hidden: true }),
+    part("help", "div", { role: "dialog", "aria-label": "Help", hidden: !desk.help }),
   );
   nodes.root.tabIndex = -1;
+  nodes.live.textContent = desk.said;
   return nodes;
 };
 
@@ -280,8 +281,18 @@ const receive = (data) => {
   desk.data = data;
   desk.remarks.push(...refused.map((each) => `${nameOf(each.number)}, ${each.field}: not stored, ${data.refused[each.uid]}`));
   keep();
-  if (refused.length) return drawAll();
-  return undefined;
+  // Whoever is typing a comment keeps the field and what stands in it: it is sent again with the next letters.
+  if (refused.length) isTyping() ? drawLabels() : drawAll();
+};
+
+const isTyping = () => Boolean(desk.nodes.area) && desk.nodes.root.getRootNode().activeElement === desk.nodes.area;
+
+// The item that somebody was writing about is gone: what the letters on their way would do to another, they do not.
+const loseComment = () => {
+  if (!isTyping()) return;
+  const { value, dataset } = desk.nodes.area;
+  if (value) desk.remarks.push(`${nameOf(Number(dataset.place))}, comment: this item is not yours any more, and what you were writing may not be stored: ${value}`);
+  desk.deafUntil = Date.now() + DEAF;
 };
 
 export default ({ data, parentElement, setStateValue }) => {
@@ -307,6 +318,7 @@ export default ({ data, parentElement, setStateValue }) => {
   receive(data);
   const shown = item();
   if (!shown) {
+    loseComment();
     const wanted = desk.cursor ? null : data.items.find((each) => each.id === data.first);
     const first = wanted ?? data.items.find((each) => stateOf(each.id) === "held");
     const place = wanted && data.place !== null && places(wanted).includes(data.place) ? data.place : null;
@@ -315,7 +327,7 @@ export default ({ data, parentElement, setStateValue }) => {
     drawAll();
   } else if (anew) {
     drawAll();
-  } else if (before !== JSON.stringify(data.items) && desk.nodes.root.getRootNode().activeElement !== desk.nodes.area) {
+  } else if (before !== JSON.stringify(data.items) && !isTyping()) {
     drawLabels();
   } else drawStatus();
   send();

@@ -5,6 +5,7 @@
 const RESEND = 2000;
 const LONGEST_PAUSE = 60;
 const SAVE_COMMENT = 800;
+const DEAF = 1500;
 const STORE = "steper-labels";
 const NEXT = ["Enter", "j", "ArrowRight"];
 const BACK = ["k", "ArrowLeft"];
@@ -32,23 +33,30 @@ const openDesk = (name) => {
     // null: what the step at hand found is unfolded, the rest is not.
     open: null,
     help: false,
+    deafUntil: 0,
     seconds: new Map(),
     last: Date.now(),
     nodes: null,
   };
   // Whatever other visits of this person left behind is taken over; an id is stored once however often it comes.
+  const own = `${STORE}:${name}:`;
+  // What follows is the id of a visit: with a colon in it the name would be longer, and another person's.
+  const left = (each) => each.startsWith(own) && !each.slice(own.length).includes(":");
   try {
-    const own = `${STORE}:${name}:`;
-    // What follows is the id of a visit: with a colon in it the name would be longer, and another person's.
-    const left = (each) => each.startsWith(own) && !each.slice(own.length).includes(":");
-    for (const key of Object.keys(localStorage).filter(left)) {
-      made.queue.push(...JSON.parse(localStorage.getItem(key)));
-      localStorage.removeItem(key);
-    }
+    Object.keys(localStorage).filter(left).forEach((key) => takeOver(made.queue, key));
   } catch {
     made.said = "This browser keeps nothing: do not close the tab before everything is saved.";
   }
   return made;
+};
+
+const takeOver = (queue, key) => {
+  try {
+    queue.push(...JSON.parse(localStorage.getItem(key)));
+  } catch {
+    // Nothing that a desk has written: it keeps no other visit's from being taken over.
+  }
+  localStorage.removeItem(key);
 };
 
 const keep = () => {
@@ -248,8 +256,11 @@ const answer = (key) => {
 const pressed = (event) => {
   const target = event.composedPath()[0];
   const typing = target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+  if (Date.now() < desk.deafUntil) return event.stopPropagation();
   if (typing) {
     if (target !== desk.nodes.area) return;
+    // Keys that choose among the letters of an input method are its own.
+    if (event.isComposing) return event.stopPropagation();
     if (event.key === "Escape" || (event.key === "Enter" && event.ctrlKey)) {
       event.preventDefault();
       leaveComment();
@@ -262,6 +273,9 @@ const pressed = (event) => {
   if (desk.help && event.key === "Escape") return showHelp(false);
   // What the help lies over is not labelled by accident.
   if (desk.help && event.key !== "?") return;
+  // Arrows move along the app's own rows of buttons where one of these has the focus.
+  const elsewhere = target !== document.body && !event.composedPath().includes(desk.nodes.root);
+  if (elsewhere && event.key.startsWith("Arrow")) return;
   // Enter on a button that has the focus presses the button.
   if (event.key === "Enter" && target instanceof HTMLElement && /^(BUTTON|A|SUMMARY)$/.test(target.tagName)) return;
   const act = answer(event.key);

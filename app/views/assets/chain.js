@@ -28,10 +28,10 @@ const passage = (item, id) =>
     { "data-passage": item.id },
     h(
       "details",
-      {},
+      opened(`evidence-${id}`),
       h(
         "summary",
-        { title: "Show the passage" },
+        { title: "Show the passage", "data-focus": `evidence-${id}` },
         h("span", { class: "star", "aria-hidden": "true" }, item.gold ? "★" : ""),
         item.gold && h("span", { class: "sr" }, "gold evidence "),
         text(item.title),
@@ -55,9 +55,10 @@ const rationale = (item, id) =>
         ),
       );
 
-const more = (scores) =>
-  scores.length > 0 &&
-  h("details", { class: "all" }, h("summary", {}, "more scores"), h("div", { class: "scores" }, scores.map(score)));
+const part = (id, title, ...children) =>
+  h("details", { class: "all", ...opened(id) }, h("summary", { "data-focus": id }, title), ...children);
+
+const more = (scores, id) => scores.length > 0 && part(`more-${id}`, "more scores", h("div", { class: "scores" }, scores.map(score)));
 
 const vote = (item, id) =>
   h(
@@ -72,10 +73,9 @@ const vote = (item, id) =>
 
 const votes = (items, id) =>
   items.length > 0 &&
-  h(
-    "details",
-    { class: "all" },
-    h("summary", {}, items.length === 1 ? "what the judge said" : `what judges said (${items.length})`),
+  part(
+    `votes-${id}`,
+    items.length === 1 ? "what the judge said" : `what judges said (${items.length})`,
     h("ul", { class: "votes" }, items.map((item, index) => vote(item, `${id}-${index}`))),
   );
 
@@ -149,7 +149,7 @@ const step = (item, row, id) =>
       h("ul", { class: "passages" }, item.passages.map((hit, index) => passage(hit, `${id}-${index}`))),
     h("div", { class: "rationale" }, rationale(item, id)),
     item.scores.length > 0 && h("div", { class: "scores" }, item.scores.map(score)),
-    more(item.more),
+    more(item.more, id),
     people(item.labelled, id),
     votes(item.judged, id),
   );
@@ -172,7 +172,7 @@ const chain = (run, item, index, id) =>
         ),
         h("div", { class: "cost grey num" }, h("span", { class: "unbroken", title: item.stop.hint || null }, item.stop.word), " · ", unbroken(item.cost)),
         item.scores.length > 0 && h("div", { class: "scores" }, item.scores.map(score)),
-        more(item.more),
+        more(item.more, `chain-${id}`),
         people(item.labelled, id),
         votes(item.judged, id),
       ],

@@ -13,8 +13,13 @@ const h = (tag, props = {}, ...children) => {
 
 const text = (value, classes = "", tag = "span") => h(tag, { class: `data ${classes}`, dir: "auto" }, value);
 
-// Unfolded texts stay unfolded when the page is drawn again.
+// Unfolded texts and opened parts stay so when the page is drawn again.
 const unfolded = new Set();
+
+const opened = (id) => ({
+  open: unfolded.has(id),
+  ontoggle: (event) => (event.target.open ? unfolded.add(id) : unfolded.delete(id)),
+});
 
 const folded = (value, limit, id, classes = "") => {
   if (value.length <= limit * 1.2) return text(value, classes);

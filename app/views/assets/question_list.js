@@ -33,7 +33,7 @@ export default ({ data, parentElement, setTriggerValue }) => {
           "span",
           { class: "marks" },
           item.marks.map((mark) =>
-            h("span", { class: `mark ${mark.tone}`, title: mark.word }, mark.glyph, h("span", { class: "sr" }, `${mark.word} `)),
+            h("span", { class: `mark ${mark.tone}`, title: mark.word }, mark.glyph, h("span", { class: "sr" }, `${mark.run}${mark.word} `)),
           ),
         ),
         h("span", { class: "what" }, text(item.text), h("span", { class: "grey" }, text(item.meta))),
