@@ -258,7 +258,7 @@ def test_a_run_that_lost_lines_is_refused(engine: sa.Engine, make_run: RunMaker)
     run = make_run(questions=[make_question("a")], chains=[make_chain("a")])
     run_id = ingest(engine, run.path).run_id
     (run.path / "chains.jsonl").write_text("")
-    with pytest.raises(UserError, match="delete the run from the database first"):
+    with pytest.raises(UserError, match="take it out of the database first"):
         ingest(engine, run.path)
     delete_run(engine, run_id)
     assert ingest(engine, run.path).added == RowCounts()

@@ -28,7 +28,7 @@ const passage = (item, id) =>
     { "data-passage": item.id },
     h(
       "details",
-      opened(`evidence-${id}`),
+      keptOpen(`evidence-${id}`),
       h(
         "summary",
         { title: "Show the passage", "data-focus": `evidence-${id}` },
@@ -56,7 +56,7 @@ const rationale = (item, id) =>
       );
 
 const part = (id, title, ...children) =>
-  h("details", { class: "all", ...opened(id) }, h("summary", { "data-focus": id }, title), ...children);
+  h("details", { class: "all", ...keptOpen(id) }, h("summary", { "data-focus": id }, title), ...children);
 
 const more = (scores, id) => scores.length > 0 && part(`more-${id}`, "more scores", h("div", { class: "scores" }, scores.map(score)));
 

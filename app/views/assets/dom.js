@@ -16,7 +16,7 @@ const text = (value, classes = "", tag = "span") => h(tag, { class: `data ${clas
 // Unfolded texts and opened parts stay so when the page is drawn again.
 const unfolded = new Set();
 
-const opened = (id) => ({
+const keptOpen = (id) => ({
   open: unfolded.has(id),
   ontoggle: (event) => (event.target.open ? unfolded.add(id) : unfolded.delete(id)),
 });
