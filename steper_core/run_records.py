@@ -94,7 +94,7 @@ class RunInfo(Record):
     command: str
     started: datetime.datetime
     finished: datetime.datetime | None = None
-    seconds: float = 0.0
+    seconds: float = Field(0.0, allow_inf_nan=False)
     error: str | None = None
     checkpoint: CheckpointRef | None = None
     judged: tuple[str, ...] = ()
