@@ -361,6 +361,9 @@ def _setting_warnings(runs: Sequence[RunRow]) -> list[str]:
 def _prompting(run: RunRow) -> dict[str, Any]:
     """The settings that decide what a model is shown and how it writes: corpus, retrieval, steps, temperature."""
     kept = {name: run.config.get(name) for name in ("corpus", "retrieval", "reasoning")}
+    if isinstance(kept["retrieval"], dict):
+        # Where it is the default it is not written down.
+        kept["retrieval"] = {"refill": True, **kept["retrieval"]}
     model = run.config.get("model")
     return {"data": run.dataset, **kept, "temperature": model.get("temperature") if isinstance(model, dict) else None}
 

@@ -14,6 +14,8 @@ from steper_core.material import Material
 from steper_core.rundir import RunDir
 
 _COMPARED = {"retrieval": ("top_k", "refill", "k1", "b"), "reasoning": ("framework", "max_steps")}
+_UNWRITTEN = {"refill": True}
+"""What stands in no config where it is the default."""
 
 
 def taught_otherwise(student: RunDir, runs: Path, recipe: Recipe) -> str | None:
@@ -26,8 +28,12 @@ def taught_otherwise(student: RunDir, runs: Path, recipe: Recipe) -> str | None:
     if teacher_run is None or "chains" in teacher_run.info.config:
         return None
     made, now_asked = teacher_run.info.config, recipe.model_dump(mode="json")
-    taught = {name: {key: made[name].get(key) for key in keys} for name, keys in _COMPARED.items() if name in made}
-    asked = {name: {key: now_asked[name].get(key) for key in taught[name]} for name in taught}
+    taught = {
+        name: {key: made[name].get(key, _UNWRITTEN.get(key)) for key in keys}
+        for name, keys in _COMPARED.items()
+        if name in made
+    }
+    asked = {name: {key: now_asked[name].get(key, _UNWRITTEN.get(key)) for key in taught[name]} for name in taught}
     differing = [each for name in taught for each in differences(taught[name], asked[name], name)]
     if not differing:
         return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -57,14 +58,15 @@ def back_up(url: str, file: Path) -> None:
         raise UserError(f"{source}: there is no database yet")
     if file.exists():
         raise UserError(f"{file} is there already: name a new file")
-    partial = file.with_name(f"{file.name}.partial")
+    partial = file.with_name(f"{file.name}.partial-{os.getpid()}")
     try:
         # Not opened as usual: that would bring its tables up to date, and a copy before an upgrade is for going back.
         with closing(sqlite3.connect(f"file:{quote(str(source))}?mode=rw", uri=True)) as connection:
             connection.execute("VACUUM INTO ?", (str(partial),))
         partial.rename(file)
     except (sqlite3.Error, OSError) as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise UserError(f"{file}: the copy could not be written ({error})") from error
 
 

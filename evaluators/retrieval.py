@@ -36,8 +36,8 @@ def measure_retrieval(chain: Chain, question: Question, text_of: Callable[[str],
 
     new_passages: how many passages the step retrieved that no earlier step had. duplicate_passages: how many of the top
     K of the step's query earlier steps had retrieved. duplicate_share (of the chain): duplicates / (new + duplicates).
-    A search passes over known passages until it has K new ones, so the share stays at or below one half in a corpus
-    that is large enough: compare it between systems with the same K only.
+    A search that refills (retrieval.refill) passes over known passages until it has K new ones, so the share stays at
+    or below one half in a corpus that is large enough: compare it between systems with the same K and refill only.
 
     answer_reachable: 1 if a gold answer or alias stands, normalised and on token boundaries, in the passages retrieved
     by then, else 0. It says that the words can be read there, not that they answer the question: one side of a

@@ -25,7 +25,7 @@ class Framework:
         return max_steps if self.iterates else 1
 
     def passages_at(self, number: int, top_k: int) -> int:
-        """How many new passages step `number` fetches."""
+        """How many passages step `number` asks for."""
         return top_k if self.retrieves else 0
 
     def query(self, question: Question, lines: Sequence[str]) -> str:

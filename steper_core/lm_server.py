@@ -108,7 +108,7 @@ class ServerModel:
         if said is None:
             return Completion("", *tokens, seconds, problem="refused")
         # What follows the first line may have been cut as it likes.
-        cut = not ended and len(said.strip().splitlines()) < 2
+        cut = not ended and "\n" not in said.lstrip()
         return Completion(_first_line(without_key(said, self._client.api_key), prompt), *tokens, seconds, cut=cut)
 
     def _ask(self, prompt: Prompt, seed: int) -> _Said:

@@ -40,7 +40,7 @@ _LATER_KEYS = frozenset(
 """Parts of configs that runs of earlier versions did not record: what they lack differs in nothing."""
 _OF_THE_MACHINE = frozenset({"number_format", "processes"})
 """Parts of configs that settings leave to the machine: a finished run is what it is, on whichever it was made."""
-_NAMED_FORMATS = frozenset({"train.dtype", "model.dtype"})
+_NAMED_FORMATS = frozenset({"train.dtype", "student.dtype", "model.dtype"})
 """What names a number format or leaves it to the machine: once it is found, the name decides nothing more."""
 _ASKED = frozenset({"questions", "runs"})
 """Parts of configs that say which questions a run writes down before it makes anything."""
@@ -316,7 +316,7 @@ def _take_up(run: RunDir, kind: RunKind, told: dict[str, Any], undecided: Collec
     before, now = {"seed": info.seed, **info.config}, {"seed": told["seed"], **known}
     finished = info.status is RunStatus.FINISHED
     free = {*undecided, *(_OF_THE_MACHINE if finished else ())}
-    if "number_format" in before and before["number_format"] == now.get("number_format"):
+    if "number_format" in before and (finished or before["number_format"] == now.get("number_format")):
         free |= _NAMED_FORMATS
     changed = [key for key, *_ in differences(before, now) if key not in free]
     if changed and (finished or info.kind is not kind or _ASKED.intersection(changed) or not _is_bare(run)):

@@ -214,12 +214,17 @@ def _undo(changes: Iterable[HistoryRow], role: Role) -> list[dict[str, Any]]:
         place = (change.number, change.field)
         before, last = now.get(place), steps[-1] if steps else None
         now[place] = change.value
-        if last and (last["number"], last["field"]) == place and last["before"] == change.value:
+        if last and (last["number"], last["field"]) == place and _filled(last["before"]) == _filled(change.value):
             # What takes the last change back is an undo, or as good as one: neither is undone.
             steps.pop()
         else:
             steps.append({"number": change.number, "field": change.field, "before": before})
     return steps
+
+
+def _filled(value: Any) -> Any:
+    """A value, None where nothing is set: the desk writes an empty comment for it, and no tags."""
+    return None if value in ("", (), []) else value
 
 
 def _others(rubric: LabelRubric, given: Iterable[LabelRow]) -> list[dict[str, Any]]:

@@ -209,7 +209,7 @@ def _offer_release(project: ProjectRow, people: Sequence[ProgressRow], decides: 
         # No counts in the field: it would not know its own choice again once one changes.
         shown = names_apart({name: name for name in sorted(held)}, 60)
         st.selectbox("Whose", list(shown), key="release_person", format_func=lambda name: shown.get(name, name))
-        st.caption(", ".join(f"{shown[name]}: {held[name]:,}" for name in shown))
+        st.text(", ".join(f"{shown[name]}: {held[name]:,}" for name in shown))
         st.button("Give back", type="primary", on_click=_release, args=(project.id,), key="release")
 
 

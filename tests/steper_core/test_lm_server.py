@@ -174,6 +174,7 @@ def test_the_first_line_with_text_is_taken(server: Server, prompt: Prompt, conte
         (chat("One fact."), False),
         (cut("One fact"), True),
         (cut("\nOne fact.\nTwo"), False),
+        (cut("One fact.\n"), False),
         (cut("<think>Tiv?</think>One fact"), True),
     ],
 )

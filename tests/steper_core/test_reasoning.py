@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -230,3 +231,31 @@ def test_lines_are_sampled_by_the_seed_of_the_run_and_not_by_that_of_the_data() 
     asked = (gold, ReasoningSection(), RetrievalSection(top_k=1), RETRIEVER, (), 1)
     assert open_system(*asked).settings.seed == 1
     assert open_system(*asked, sampling_seed=2).settings.seed == 2
+
+
+def test_passages_retrieved_before_leave_their_places_empty_where_nothing_refills_them() -> None:
+    """With K = 2 the same query finds the same two passages again; refilled, the next best ones."""
+    writer = Recorder(lambda request: Completion("amber grove?", 1, 1, 0.0))
+    for refill, fresh in ((True, [2, 2, 2]), (False, [2, 0, 0])):
+        how = dataclasses.replace(settings(top_k=2, max_steps=3), refill=refill)
+        (chain,) = run(writer, how=how)
+        assert [len(step.retrieved) for step in chain.steps] == fresh
+        assert [step.duplicates for step in chain.steps] == [0, 2, 2]
+
+
+def test_a_line_that_was_cut_is_kept_as_one() -> None:
+    writer = Recorder(
+        lambda request: Completion(
+            "So the answer is: x" if request.rationales else "birc", 1, 1, 0.0, cut=not request.rationales
+        )
+    )
+    (chain,) = run(writer)
+    assert [step.cut for step in chain.steps] == [True, False]
+
+
+def test_what_stands_in_no_config_where_it_is_the_default() -> None:
+    """Digests of the configs of earlier runs stay what they are."""
+    assert RetrievalSection().model_dump(mode="json") == {"top_k": 4, "k1": 1.5, "b": 0.75}
+    assert RetrievalSection(refill=False).model_dump(mode="json")["refill"] is False
+    asked = (ModelSection(backend="gold", model="gold"), ReasoningSection(), RetrievalSection(top_k=1, refill=False))
+    assert open_system(*asked, RETRIEVER, (), 1).settings.refill is False

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from steper_core.config import load_recipe
+from steper_core.config import RECIPES, load_recipe
 from steper_core.errors import UserError
 from steper_core.study_plan import STUDIES, load_study
 
@@ -114,6 +114,12 @@ def test_another_recipe_may_take_the_place_of_a_studys_own(tmp_path: Path) -> No
 def test_an_unknown_study_lists_the_builtin_ones() -> None:
     with pytest.raises(UserError, match="ablation, methods, out-of-domain, scaling, weighting"):
         load_study("nowhere")
+
+
+@pytest.mark.parametrize("recipe", RECIPES.names())
+@pytest.mark.parametrize("name", STUDIES.names())
+def test_every_builtin_study_takes_every_builtin_recipe(name: str, recipe: str) -> None:
+    assert load_study(name, (), recipe).recipe == recipe
 
 
 @pytest.mark.parametrize("name", STUDIES.names())

@@ -256,7 +256,11 @@ const answer = (key) => {
 const pressed = (event) => {
   const target = event.composedPath()[0];
   const typing = target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
-  if (Date.now() < desk.deafUntil) return event.stopPropagation();
+  if (Date.now() < desk.deafUntil) {
+    // Until the sentence is over, however long it is.
+    desk.deafUntil = Date.now() + DEAF;
+    return event.stopPropagation();
+  }
   if (typing) {
     if (target !== desk.nodes.area) return;
     // Keys that choose among the letters of an input method are its own.
@@ -274,7 +278,7 @@ const pressed = (event) => {
   // What the help lies over is not labelled by accident.
   if (desk.help && event.key !== "?") return;
   // Arrows move along the app's own rows of buttons where one of these has the focus.
-  const elsewhere = target !== document.body && !event.composedPath().includes(desk.nodes.root);
+  const elsewhere = !event.composedPath().includes(desk.nodes.root) && target.closest?.("button, a, [role=radio], [role=tab], [role=menuitem]");
   if (elsewhere && event.key.startsWith("Arrow")) return;
   // Enter on a button that has the focus presses the button.
   if (event.key === "Enter" && target instanceof HTMLElement && /^(BUTTON|A|SUMMARY)$/.test(target.tagName)) return;
