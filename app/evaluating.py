@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.console import Console
 from app.costs import costs_of, energy_recorded
 from app.options import run_path
 from app.scoring import require_rules, score_run
@@ -70,36 +71,44 @@ def evaluate(
     ) as run:
         if run.info.status is not RunStatus.FINISHED:
             write_questions(run, questions, place.retriever.passages)
-            done = {chain.question_id for chain in run.chains()}
-            if len(done) < len(questions):
-                with place.console.status(f"loading {model.model}"):
-                    system = open_system(
-                        model, reasoning, recipe.retrieval, place.retriever, material.training, recipe.seed, seed
-                    )
-                # The first search of a process compiles: that is no part of what a question costs.
-                place.retriever.search([questions[0].text], 1, [set()])
-                run.update(facts={**run.info.facts, **system.facts})
-                label = f"evaluate {name}"
-                computed = sum(len(window) for window in windows_left(questions, done, reasoning.window))
-                with place.console.progress(label, "questions") as advance, energy_recorded(run, computed):
-                    for count, chain in enumerate(system.answer(questions, done), start=len(done) + 1):
-                        append_passages(run, [chain], place.retriever.passages)
-                        run.append_chains([chain])
-                        advance(count, len(questions))
+            _answer_rest(place, run, model, reasoning, seed)
             with place.console.status(f"scoring {name}"):
                 score_run(run)
-            facts, chains = run.info.facts, list(run.chains())
-            cut = sum(step.cut for chain in chains for step in chain.steps)
-            if cut:
-                place.console.warn(
-                    f"{name}: {cut:,} lines were cut at reasoning.max_new_tokens={reasoning.max_new_tokens}"
-                )
-            found = {"also_learned": learned, "lines_cut": cut}
+            facts = run.info.facts
+            found = {"also_learned": learned, "lines_cut": _lines_cut(place.console, run, reasoning)}
             run.update(
-                facts={**facts, **costs_of(chains, model, reasoning, facts)},
+                facts={**facts, **costs_of(list(run.chains()), model, reasoning, facts)},
                 counts={**run.info.counts, **{count: number for count, number in found.items() if number}},
             )
     return run
+
+
+def _answer_rest(place: Workplace, run: RunDir, model: ModelSection, reasoning: ReasoningSection, seed: int) -> None:
+    """Let a system answer those evaluation questions that the run holds no chain of yet."""
+    recipe, material, questions = place.recipe, place.material, place.material.evaluation
+    done = {chain.question_id for chain in run.chains()}
+    if len(done) == len(questions):
+        return
+    with place.console.status(f"loading {model.model}"):
+        system = open_system(model, reasoning, recipe.retrieval, place.retriever, material.training, recipe.seed, seed)
+    # The first search of a process compiles: that is no part of what a question costs.
+    place.retriever.search([questions[0].text], 1, [set()])
+    run.update(facts={**run.info.facts, **system.facts})
+    computed = sum(len(window) for window in windows_left(questions, done, reasoning.window))
+    label = f"evaluate {run.info.name}"
+    with place.console.progress(label, "questions") as advance, energy_recorded(run, computed):
+        for count, chain in enumerate(system.answer(questions, done), start=len(done) + 1):
+            append_passages(run, [chain], place.retriever.passages)
+            run.append_chains([chain])
+            advance(count, len(questions))
+
+
+def _lines_cut(console: Console, run: RunDir, reasoning: ReasoningSection) -> int:
+    """How many lines the limit of tokens ended, told where there are any."""
+    cut = sum(step.cut for chain in run.chains() for step in chain.steps)
+    if cut:
+        console.warn(f"{run.info.name}: {cut:,} lines were cut at reasoning.max_new_tokens={reasoning.max_new_tokens}")
+    return cut
 
 
 def _computed_in(model: ModelSection) -> dict[str, str]:
