@@ -195,6 +195,8 @@ const undo = () => {
     go(last.id, 0);
     return say(`${last.field} undone`);
   }
+  // Else the field, which is left now, would write down once more what it shows.
+  if (last.field === "comment") desk.nodes.area = null;
   put(last.id, last.number, last.field, last.before);
   go(last.id, last.number);
   say(`${nameOf(last.number)}: undone`);
