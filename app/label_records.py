@@ -14,7 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.plain import one_line
 from db.annotation_slots import LONGEST_PROJECT, fit_name
-from db.annotation_views import LARGEST_OVERLAP, LARGEST_SEED, REOPEN, SKIP, SUBMIT
+from db.annotation_views import LARGEST_OVERLAP, LARGEST_SEED, REOPEN, SKIP, SUBMIT, UNSET
 from steper_core.errors import UserError
 
 _LONGEST_FAULT = 200
@@ -125,7 +125,7 @@ class Share:
     def current(self) -> dict[tuple[int, str], LabelChange]:
         """The latest change of each label that is set, by step number and field."""
         latest = {(change.number, change.field): change for change in self.labelling}
-        return {place: change for place, change in latest.items() if change.value not in (None, "", ())}
+        return {place: change for place, change in latest.items() if change.value not in UNSET}
 
     @property
     def seconds(self) -> float:

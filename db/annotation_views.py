@@ -19,6 +19,9 @@ SUBMIT, SKIP, REOPEN = "submit", "skip", "reopen"
 TAGS, COMMENT = "tags", "comment"
 """Fields that are no verdicts."""
 
+UNSET: Final[tuple[Any, ...]] = (None, "", (), [])
+"""Values of a label that is not set, whether read from the database or from a file."""
+
 LARGEST_OVERLAP: Final = 2**31 - 1
 LARGEST_SEED: Final = 2**63 - 1
 """The largest numbers that every database stores there; a seed may be as far below 0."""

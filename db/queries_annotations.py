@@ -17,6 +17,7 @@ from db.annotation_views import (
     SKIPPED,
     SUBMITTED,
     TAGS,
+    UNSET,
     ChainLabel,
     HistoryRow,
     ItemRow,
@@ -136,7 +137,7 @@ def labels(
     return tuple(
         LabelRow(item, uid, question, key, number, field, _value(value), annotator, role, state, at)
         for item, uid, question, key, number, field, value, annotator, role, state, at in rows
-        if value not in (None, "", [])
+        if value not in UNSET
     )
 
 
@@ -208,7 +209,7 @@ def chain_labels(engine: Engine, question_id: int, run_ids: tuple[int, ...]) -> 
         rows = connection.execute(chosen).all()
     found: defaultdict[int, list[ChainLabel]] = defaultdict(list)
     for row in rows:
-        if row.value not in (None, "", []):
+        if row.value not in UNSET:
             found[row.run_id].append(
                 ChainLabel(row.project, row.annotator, row.role, row.number, row.field, _value(row.value), row.at)
             )

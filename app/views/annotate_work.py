@@ -31,6 +31,7 @@ from db.annotation_views import (
     SUBMIT,
     SUBMITTED,
     TAGS,
+    UNSET,
     HistoryRow,
     ItemRow,
     LabelRow,
@@ -214,7 +215,7 @@ def _undo(changes: Iterable[HistoryRow], role: Role) -> list[dict[str, Any]]:
         place = (change.number, change.field)
         before, last = now.get(place), steps[-1] if steps else None
         now[place] = change.value
-        if last and (last["number"], last["field"]) == place and _filled(last["before"]) == _filled(change.value):
+        if last and (last["number"], last["field"]) == place and _equal(last["before"], change.value):
             # What takes the last change back is an undo, or as good as one: neither is undone.
             steps.pop()
         else:
@@ -222,9 +223,9 @@ def _undo(changes: Iterable[HistoryRow], role: Role) -> list[dict[str, Any]]:
     return steps
 
 
-def _filled(value: Any) -> Any:
-    """A value, None where nothing is set: the desk writes an empty comment for it, and no tags."""
-    return None if value in ("", (), []) else value
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two values say the same: an empty comment says what no comment says."""
+    return bool(one == other or (one in UNSET and other in UNSET))
 
 
 def _others(rubric: LabelRubric, given: Iterable[LabelRow]) -> list[dict[str, Any]]:

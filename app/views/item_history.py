@@ -21,6 +21,7 @@ from db.annotation_views import (
     SKIP,
     SUBMIT,
     TAGS,
+    UNSET,
     HistoryRow,
     ItemRow,
     ProjectRow,
@@ -88,7 +89,7 @@ def _what(row: HistoryRow, rubric: LabelRubric) -> Cell:
     if row.field in (SKIP, REOPEN):
         return [words("skipped" if row.field == SKIP else "took it up again")]
     name = readable(row.field)
-    if value in (None, "", ()):
+    if value in UNSET:
         return [words(f"{name} cleared", "grey")]
     if row.field == TAGS and isinstance(value, tuple):
         return [words("tags"), *(tag(readable(each)) for each in value)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from steper_core.path_attention import TokenPath, load_with_paths, paths_of
 from steper_core.records import ABILITIES
 from steper_core.students import load_student
 from steper_core.weighting import FixedWeighting, LearnedWeighting
+from tests.steper_core.test_path_attention import SIZES, saved
 
 INIT, EXP, AGG = 0, 1, 2
 CPU = torch.device("cpu")
@@ -204,31 +204,20 @@ def require_same_as_alone(base: Path, losses: Callable[[Any], torch.Tensor], wei
         assert torch.allclose(own[name], gradient, rtol=1e-4, atol=1e-6), name
 
 
-SIZES = {
-    "vocab_size": 257,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-}
-
-
 @pytest.mark.parametrize("config", [Qwen2Config(**SIZES), Qwen3Config(**SIZES, head_dim=8)])
 def test_other_families_have_the_gradients_of_examples_alone(
     tiny_model: Path, tmp_path: Path, config: PreTrainedConfig
 ) -> None:
     """With biases of queries and keys (Qwen2), and with norms of them (Qwen3)."""
     torch.manual_seed(3)
-    model = AutoModelForCausalLM.from_config(config)
+    base = saved(config, tiny_model, tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(base)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if name.endswith("bias") or "q_norm" in name or "k_norm" in name:
                 weight.add_(0.3 * torch.randn_like(weight))
-    model.save_pretrained(tmp_path)
-    for file in tiny_model.glob("tokenizer*"):
-        shutil.copy(file, tmp_path)
-    require_same_as_alone(tmp_path, lambda model: packed(model, ROWS["trees"], 150), FixedWeighting((1, 1, 1)))
+    model.save_pretrained(base)
+    require_same_as_alone(base, lambda model: packed(model, ROWS["trees"], 150), FixedWeighting((1, 1, 1)))
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
