@@ -65,9 +65,29 @@ const cell = (item, column) =>
     item.side && h("span", { class: "side interval" }, item.side),
   );
 
+// Ticks that no drawing has shown yet: one that was under way when the reader ticked does not undo them. What is not
+// shown after a while was not taken.
+const newTicks = new Map();
+const patience = 10000;
+
+const withNewTicks = (drawn) => {
+  for (const [token, { on, since }] of newTicks)
+    if (drawn.includes(token) === on || performance.now() - since > patience) newTicks.delete(token);
+  const added = [...newTicks].filter(([, { on }]) => on).map(([token]) => token);
+  return [...drawn.filter((token) => !newTicks.has(token)), ...added];
+};
+
 export default ({ data, parentElement, setTriggerValue }) => {
   const send = (kind, value) => setTriggerValue("event", { kind, value });
-  let ticked = [...data.ticked];
+  let ticked = withNewTicks(data.ticked);
+
+  const sendTicks = (tokens, on) => {
+    for (const token of tokens) newTicks.set(token, { on, since: performance.now() });
+    ticked = ticked.filter((token) => !tokens.includes(token)).concat(on ? tokens : []);
+    send("tick", ticked);
+  };
+
+  const full = ticked.length >= data.most;
 
   const tick = (row) => {
     if (!row.tickable) return h("td", { class: "tick" });
@@ -76,15 +96,11 @@ export default ({ data, parentElement, setTriggerValue }) => {
       type: "checkbox",
       "aria-label": `Compare ${row.name}`,
       "data-focus": `tick-${row.token}`,
-      disabled: !run && data.picked.length >= data.most,
-      title: !run && data.picked.length >= data.most ? `Up to ${data.most} runs are compared` : "Compare",
-      onchange: (event) => {
-        ticked = ticked.filter((token) => token !== row.token);
-        if (event.target.checked) ticked.push(row.token);
-        send("tick", ticked);
-      },
+      disabled: full && !ticked.includes(row.token),
+      title: full && !ticked.includes(row.token) ? `Up to ${data.most} runs are compared` : "Compare",
+      onchange: (event) => sendTicks([row.token], event.target.checked),
     });
-    box.checked = Boolean(run);
+    box.checked = ticked.includes(row.token);
     return h("td", { class: "tick" }, h("label", {}, box, run && letter(run)));
   };
 
@@ -152,7 +168,7 @@ export default ({ data, parentElement, setTriggerValue }) => {
       "div",
       { class: "compare", role: "region", "aria-label": "Runs to compare" },
       data.picked.map((run) => h("span", { class: "picked" }, letter(run), text(run.name))),
-      h("button", { class: "more", type: "button", onclick: () => send("tick", []) }, "clear"),
+      h("button", { class: "more", type: "button", onclick: () => sendTicks(ticked, false) }, "clear"),
       h(
         "span",
         { class: "go" },
