@@ -9,20 +9,20 @@ from typing import Any
 
 import streamlit as st
 
-from app.compare_charts import curve_figure, pareto_figure
 from app.comparison import MAX_RUNS, Line, ScoreName, Table, own_name
+from app.pareto_chart import pareto_figure
 from app.plain import inert, one_line
 from app.state import CompareState, find_runs, run_tokens
 from app.store import Store
-from app.tokens import ABILITIES
+from app.training_charts import checkpoint_figure
 from app.urls import enter, read, write
+from app.views.checkpoints import scored_checkpoints, trained_run
 from app.views.compare_choice import choose_score, offer_group
 from app.views.compare_costs import cost_remarks, cost_rows, pareto_plots
 from app.views.compare_flow import show_flow
 from app.views.compare_table import ability_rows, columns, draw_table, group_rows, score_rows
 from app.views.compare_training import (
     TrainingSet,
-    checkpoints_of,
     set_rows,
     teacher_run_of,
     trained_most,
@@ -31,7 +31,7 @@ from app.views.compare_training import (
 from app.views.compare_verdict import show_verdict
 from app.views.compare_words import held_scores, score_label, step_scores, whole_scores
 from app.views.component import Event
-from app.views.frame import begin
+from app.views.frame import begin, chart_colours
 from app.views.messages import show_left_out, show_unknown_runs
 from app.views.run_choice import choose_runs
 from db.queries import RunRow
@@ -40,8 +40,6 @@ from steper_core.run_records import Figure
 
 Runs = Mapping[str, RunRow]
 _EM: ScoreName = ("em", "")
-_CURVES = {"EM": "em", "Sub-answer": "sub_answer", "Gold passage found": "gold_passage"}
-"""Scores that are drawn over the steps of training, by the title of their panel."""
 
 
 def show() -> None:
@@ -170,7 +168,7 @@ def _show_costs(runs: Runs, score: ScoreName, table: Table) -> None:
     plots = pareto_plots(runs, figures)
     for column, plot in zip(st.columns(len(plots)) if plots else (), plots, strict=True):
         with column:
-            figure = pareto_figure(plot.points, plot.axis, f"{inert(score_label(*gain))}, %", *_colours())
+            figure = pareto_figure(plot.points, plot.axis, f"{inert(score_label(*gain))}, %", *chart_colours())
             st.plotly_chart(figure, config={"displayModeBar": False}, key=f"compare_pareto_{plot.title}")
             if plot.left_out:
                 st.caption(plot.left_out)
@@ -191,7 +189,7 @@ def _show_curve(store: Store, every: Runs, state: CompareState, runs: Runs) -> N
     if training is None:
         return
     pool = [run for run in every.values() if run.kind == "evaluate"] if found else list(runs.values())
-    checkpoints = [run for run in checkpoints_of(training, pool) if store.run_arrays(run.id) is not None]
+    checkpoints = scored_checkpoints(store, training, pool)
     st.subheader("Over the steps of training", anchor=False)
     st.code(one_line(training.name, 60), language=None)
     if not checkpoints:
@@ -200,15 +198,7 @@ def _show_curve(store: Store, every: Runs, state: CompareState, runs: Runs) -> N
             "(as many as train.keep_checkpoints kept)."
         )
         return
-    names = [(name, ability) for name in _CURVES.values() for ability in (("",) if name == "em" else tuple(ABILITIES))]
-    table = store.score_table(tuple(run.id for run in checkpoints), tuple(names))
-    cells = {line.key: [cell.figure if cell else None for cell in line.cells] for line in table.lines}
-    curves = {
-        title: {ability: cells[own, ability] for own, ability in names if own == name and (own, ability) in cells}
-        for title, name in _CURVES.items()
-    }
-    steps = [run.checkpoint_step or 0 for run in checkpoints]
-    figure = curve_figure(steps, curves, store.train_points(training.id), *_colours())
+    figure = checkpoint_figure(trained_run(store, training, checkpoints), *chart_colours())
     if figure is None:
         st.info("These evaluations hold no scores, and the training run logged no losses: nothing to draw.")
         return
@@ -237,11 +227,6 @@ def _reasons(store: Store, runs: Runs, names: Sequence[ScoreName]) -> dict[tuple
     stored = tuple(dict.fromkeys(name.partition("@")[0] for name, _ in names))
     scores = store.score_arrays(tuple(run.id for run in runs.values()), stored)
     return {(own.run_id, (own_name(own), own.ability)): own.reasons for own in scores}
-
-
-def _colours() -> tuple[str, str]:
-    theme = st.context.theme.type or "light"
-    return st.get_option(f"theme.{theme}.textColor"), st.get_option(f"theme.{theme}.borderColor")
 
 
 def _choose(tokens: tuple[str, ...]) -> None:

@@ -1,23 +1,20 @@
-"""Training: the losses of each ability, their weights, and how fast it went."""
+"""Training: the losses of each ability, their weights, what the checkpoints can do, and how fast it went."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 
 import streamlit as st
 
-from app.charts import training_figure
 from app.state import TrainingState, find_runs, run_tokens
-from app.store import Store
 from app.tokens import MAX_TRAINED, RUN_LETTERS
+from app.training_charts import training_figure
 from app.urls import enter, read, write
-from app.views.compare_training import checkpoints_of
-from app.views.frame import begin
+from app.views.checkpoints import scored_checkpoints, trained_run
+from app.views.frame import begin, chart_colours
 from app.views.messages import show_left_out
 from app.views.run_choice import choose_runs, offer_newest
 from app.views.training_table import show_training_table
-from db.queries import RunRow
 
 
 def show() -> None:
@@ -40,32 +37,28 @@ def show() -> None:
         offer_newest("Show the newest training run", known, _choose)
         return
     runs = {token: known[token] for token in tokens}
-    points = [store.train_points(run.id) for run in runs.values()]
-    show_training_table(runs, points)
-    if not any(points):
+    evaluations = [run for run in every.values() if run.kind == "evaluate"]
+    checkpoints = [scored_checkpoints(store, run, evaluations) for run in runs.values()]
+    trained = [trained_run(store, run, own) for run, own in zip(runs.values(), checkpoints, strict=True)]
+    show_training_table(runs, [run.points for run in trained])
+    figure = training_figure(trained, *chart_colours())
+    if figure is None:
         st.info("Nothing was logged by then.")
         return
-    st.plotly_chart(training_figure(points, *_colours()), config={"displayModeBar": False}, key="training_chart")
-    _offer_scores(store, runs)
+    st.plotly_chart(figure, config={"displayModeBar": False}, key="training_chart")
+    for position, (token, own) in enumerate(zip(runs, checkpoints, strict=True)):
+        if own:
+            _offer_comparison(RUN_LETTERS[position], token, len(own))
 
 
-def _offer_scores(store: Store, runs: Mapping[str, RunRow]) -> None:
-    """Links to the scores over the same steps, of the runs whose checkpoints were evaluated."""
-    evaluated = [run for run in store.runs() if run.kind == "evaluate" and run.chain_count > 0]
-    for position, (token, run) in enumerate(runs.items()):
-        count = len(checkpoints_of(run, evaluated))
-        if count:
-            st.page_link(
-                "app_pages/compare.py",
-                label=f"Scores of {RUN_LETTERS[position]} over its steps ({count} evaluated)",
-                icon=":material/show_chart:",
-                query_params={"train": token},
-            )
-
-
-def _colours() -> tuple[str, str]:
-    theme = st.context.theme.type or "light"
-    return st.get_option(f"theme.{theme}.textColor"), st.get_option(f"theme.{theme}.borderColor")
+def _offer_comparison(letter: str, token: str, count: int) -> None:
+    """A link to where the evaluated checkpoints of a run are compared with each other."""
+    st.page_link(
+        "app_pages/compare.py",
+        label=f"Compare the {count} evaluated checkpoint{'' if count == 1 else 's'} of {letter}",
+        icon=":material/show_chart:",
+        query_params={"train": token},
+    )
 
 
 def _choose(tokens: tuple[str, ...]) -> None:

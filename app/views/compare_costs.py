@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from app.compare_charts import CostPoint
 from app.formats import MISSING, number
+from app.pareto_chart import CostPoint
 from app.tokens import RUN_LETTERS
 from app.views.compare_words import score_label
 from db.queries import RunRow

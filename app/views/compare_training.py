@@ -21,28 +21,6 @@ class TrainingSet:
     chains: RunArrays | None
 
 
-def checkpoints_of(training: RunRow, runs: Sequence[RunRow]) -> list[RunRow]:
-    """Finished evaluations of checkpoints of one training run that can stand on one curve, by their step.
-
-    They share questions, framework, retrieval and steps with the newest one; of several of a step the newest stands.
-    """
-    own = [
-        run
-        for run in runs
-        if run.checkpoint_run_uid == training.uid and run.checkpoint_step is not None and run.status == "finished"
-    ]
-    if not own:
-        return []
-    newest = max(own, key=lambda run: run.started)
-    alike = [run for run in own if _asked_how(run) == _asked_how(newest)]
-    by_step = {run.checkpoint_step or 0: run for run in sorted(alike, key=lambda run: run.started)}
-    return [by_step[step] for step in sorted(by_step)]
-
-
-def _asked_how(run: RunRow) -> tuple[object, ...]:
-    return (run.dataset, run.framework, *(run.config.get(part) for part in ("questions", "retrieval", "reasoning")))
-
-
 def trained_most(runs: Sequence[RunRow]) -> str | None:
     """The uid of the training run that most of these evaluate checkpoints of, if there are two of one."""
     steps: dict[str, set[int]] = {}

@@ -36,3 +36,9 @@ def begin(title: str, *, of_labels: bool = False) -> Store:
         show_empty_database()
         st.stop()
     return store
+
+
+def chart_colours() -> tuple[str, str]:
+    """The colours of text and of grids in the reader's theme."""
+    theme = st.context.theme.type or "light"
+    return st.get_option(f"theme.{theme}.textColor"), st.get_option(f"theme.{theme}.borderColor")

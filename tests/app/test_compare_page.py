@@ -395,8 +395,12 @@ def test_checkpoints_are_drawn_over_the_steps_of_their_training_run(draw: Draw, 
     both = draw("compare", run=[tokens["at-2"], tokens["at-4"]])
     assert "Over the steps of training" in texts(both)
     assert cells(sent(both, "Training sets"), "Kept") == [("4", ""), ("4", "")]
-    (link,) = draw("training", run=tokens["student"]).get("page_link")
-    assert link.proto.label == "Scores of A over its steps (2 evaluated)"
+    training = draw("training", run=tokens["student"])
+    (chart,) = [json.loads(element.proto.spec) for element in training.get("plotly_chart")]
+    titles = [note["text"] for note in chart["layout"]["annotations"]]
+    assert titles[:3] == ["Loss, nats per target token", "Normalised sigma", "EM, %"]
+    (link,) = training.get("page_link")
+    assert link.proto.label == "Compare the 2 evaluated checkpoints of A"
     assert f"train={tokens['student']}" in link.proto.query_string
 
 

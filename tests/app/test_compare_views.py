@@ -7,11 +7,13 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.compare_charts import CostPoint, curve_figure, pareto_figure
+from app.pareto_chart import CostPoint, pareto_figure
 from app.state import CompareState, RunsState, run_tokens
+from app.training_charts import TrainedRun, checkpoint_figure
+from app.views.checkpoints import checkpoints_of
 from app.views.compare_choice import newest_group
 from app.views.compare_costs import cost_remarks, cost_rows, pareto_plots
-from app.views.compare_training import TrainingSet, checkpoints_of, set_rows, trained_most
+from app.views.compare_training import TrainingSet, set_rows, trained_most
 from app.views.compare_words import explained, score_label, step_scores, whole_scores
 from app.views.run_table import table_data
 from db.queries import RunRow, TrainPointRow
@@ -114,12 +116,13 @@ def test_curves_without_any_figure_get_no_panel() -> None:
     none = Figure(mean=None, low=None, high=None, n=0, unscored=3)
     half = Figure(mean=0.5, low=0.25, high=1.0, n=4, unscored=0)
     points = [TrainPointRow(1, 0.1, {"aggregation": 2.0}, {}, None, None, held) for held in (False, True)]
-    figure = curve_figure(
-        [1, 2], {"EM": {"": [half, None]}, "Steps": {"expansion": [none, none]}}, points, "#000", "#ccc"
-    )
-    assert figure is not None and curve_figure([1], {"EM": {"": [None]}}, [], "#000", "#ccc") is None
+    run = TrainedRun(points, [1, 2], {"EM": {"": [half, None]}, "Steps": {"expansion": [none, none]}})
+    figure = checkpoint_figure(run, "#000", "#ccc")
+    assert figure is not None
+    assert checkpoint_figure(TrainedRun([], [1], {"EM": {"": [None]}}), "#000", "#ccc") is None
     assert [note.text for note in figure.layout.annotations] == ["EM, %", "Loss, nats per target token"]
-    em, loss = figure.data
+    em, loss, held_out = figure.data
+    assert (held_out.name, held_out.mode) == ("agg, held out", "markers")
     assert (em.x, em.y, em.error_y.array, em.error_y.arrayminus) == ((1,), (50.0,), (50.0,), (25.0,))
     assert (loss.name, loss.y, loss.showlegend) == ("agg", (2.0,), True)
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from app.charts import normalised_sigmas, thinned, training_figure
 from app.formats import duration
 from app.seeds import seed_groups
 from app.state import RunsState, run_tokens
+from app.training_charts import TrainedRun, normalised_sigmas, thinned, training_figure
 from app.versions import newest_value
 from app.views.chain import chain_data, reached_at
 from app.views.run_choice import tokens_of
@@ -21,6 +21,7 @@ from app.views.run_table import listed, mixed_versions, table_data
 from app.views.widgets import names_apart
 from db.queries import FigureRow, QuestionView, RunRow, ScoreView, StudyRow, TrainPointRow
 from evaluators.intervals import Spread
+from steper_core.run_records import Figure
 
 MakeRun = Callable[..., RunRow]
 MakeQuestion = Callable[..., QuestionView]
@@ -296,25 +297,36 @@ def test_charts_share_an_axis_mark_held_out_points_and_hold_no_names() -> None:
         TrainPointRow(2, 0.1, loss, loss, 1e-4, 400.0, False),
         TrainPointRow(2, 0.1, loss, {}, None, None, True),
     ]
-    figure = training_figure([points, points[:1]], "#000000", "#cccccc")
+    half = Figure(mean=0.5, low=0.25, high=1.0, n=4, unscored=0)
+    evaluated = TrainedRun(points, [2], {"EM": {"": [half]}, "Sub-answer": {"expansion": [half]}})
+    figure = training_figure([evaluated, TrainedRun(points[:1])], "#000000", "#cccccc")
+    assert figure is not None
     assert [note.text for note in figure.layout.annotations] == [
         "Loss, nats per target token",
         "Normalised sigma",
         "Learning rate",
+        "EM, %",
+        "Sub-answer, %",
         "Tokens per second",
     ]
     assert {trace.mode for trace in figure.data} == {"lines", "lines+markers", "markers"}
     # Abilities are told apart without their colours.
-    of_abilities = [trace for trace in figure.data if trace.mode == "lines+markers"]
+    of_abilities = [trace for trace in figure.data if trace.mode == "lines+markers" and trace.yaxis != "y4"]
     assert len({trace.marker.symbol for trace in of_abilities}) == len({trace.name for trace in of_abilities}) == 3
     held_out = [trace for trace in figure.data if trace.mode == "markers"]
     assert [trace.y for trace in held_out] == [(2.0,), (3.0,), (1.0,)]
-    assert {figure.layout[f"xaxis{n}"].matches for n in ("", "2", "3")} == {"x4"}
-    assert [trace.showlegend for trace in figure.data].count(True) == 6
+    assert {figure.layout[f"xaxis{n}"].matches for n in ("", "2", "3", "4", "5")} == {"x6"}
+    assert [trace.name for trace in figure.data if trace.showlegend] == [
+        *("init", "exp", "agg"),
+        *("init, held out", "exp, held out", "agg, held out"),
+        "whole chain",
+    ]
 
 
 def test_runs_without_sigma_get_no_empty_chart() -> None:
-    figure = training_figure([[TrainPointRow(2, 0.1, {"aggregation": 1.0}, {}, None, None, False)]], "#000", "#ccc")
+    bare = TrainedRun([TrainPointRow(2, 0.1, {"aggregation": 1.0}, {}, None, None, False)])
+    figure = training_figure([bare], "#000", "#ccc")
+    assert figure is not None
     assert [note.text for note in figure.layout.annotations] == ["Loss, nats per target token"]
 
 
