@@ -123,7 +123,7 @@ def _print_costs(console: Console, comparison: Comparison) -> None:
     if rows:
         names = [run.name for run in comparison.runs]
         console.table(f"cost; below each figure how many times less than {first.name}", ["cost", *names], rows)
-    for remark in dict.fromkeys(remark for ratio in against[1:] for remark in ratio.remarks):
+    for remark in dict.fromkeys(remark for ratio in against[1:] for remark in ratio.remarks.values()):
         console.warn(remark)
 
 

@@ -12,11 +12,11 @@ from app.console import Console, percent
 from app.scoring import refresh_figures
 from evaluators.agreement import raw_agreement
 from evaluators.intervals import figures_of
-from evaluators.judge import Call, Judge, Server, is_final, place_of, tokens_of
+from evaluators.judge import Call, Judge, is_final, place_of, tokens_of
 from evaluators.judge_cache import AnswerCache
 from evaluators.judge_prompts import Item, Prompter, items_of
 from evaluators.judge_scores import Judged, evaluator_name, latest, scores_of, vote_ratings
-from evaluators.judge_server import Traits
+from evaluators.judge_server import JudgeServer, Traits
 from evaluators.prices import Price
 from evaluators.rubric import Rubric
 from steper_core.digests import digest_of
@@ -41,7 +41,7 @@ class Order:
 
     run: RunDir
     rubric: Rubric
-    server: Server
+    server: JudgeServer
     path: Path
     cache: Path
     against: RunDir | None = None

@@ -121,11 +121,6 @@ def score_glyph(value: float | None) -> str:
     return {1.0: RIGHT, 0.0: WRONG}.get(value, "")
 
 
-def outcome_glyph(right: bool | None) -> str:
-    """Tick, cross or dash."""
-    return UNSCORED if right is None else (RIGHT if right else WRONG)
-
-
 def chosen_run(position: int, name: str) -> dict[str, str]:
     """Letter, colour and name of the run picked at a position, as the components take them."""
     return {"letter": RUN_LETTERS[position], "colour": RUN_COLOURS[position], "name": name}

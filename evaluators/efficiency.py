@@ -36,15 +36,11 @@ _LOADS = ("batch_size", "concurrency")
 
 @dataclass(frozen=True)
 class Efficiency:
-    """A mean score (a share) over a cost: per 10^9 parameters (all of them), per second and per joule of a question.
-
-    `energy_estimated`: joules were not read from the hardware; None where the run does not say.
-    """
+    """A mean score (a share) over a cost: per 10^9 parameters (all of them), per second and per joule of a question."""
 
     per_billion_parameters: Value
     per_second: Value
     per_joule: Value
-    energy_estimated: bool | None
 
 
 @dataclass(frozen=True)
@@ -52,23 +48,11 @@ class Ratios:
     """A run against a reference run, normally the teacher.
 
     `times_less[fact]` is the reference's cost over the run's for each of COSTS: 2 is half the parameters, or twice as
-    fast. `energy_saved` is the share of the reference's joules that the run does without, negative where it takes more.
-    `remarks` say what makes a ratio less than a fair one.
+    fast. `remarks` say what makes a ratio less than a fair one, by what it is a ratio of: "seconds" or "energy".
     """
 
     times_less: dict[str, Value]
-    energy_saved: Value
-    remarks: tuple[str, ...]
-
-    @property
-    def times_fewer_parameters(self) -> Value:
-        """All parameters of the reference over those of the run."""
-        return self.times_less["parameters_total"]
-
-    @property
-    def times_faster(self) -> Value:
-        """Mean seconds a question of the reference over those of the run."""
-        return self.times_less["seconds_per_question"]
+    remarks: dict[str, str]
 
 
 def efficiency(facts: Facts, score: float | None) -> Efficiency:
@@ -77,15 +61,12 @@ def efficiency(facts: Facts, score: float | None) -> Efficiency:
         per_billion_parameters=_per(score, facts, "parameters_total", 1e9),
         per_second=_per(score, facts, "seconds_per_question"),
         per_joule=_per(score, facts, "joules_per_question"),
-        energy_estimated=_estimated(facts),
     )
 
 
 def ratios(run: Facts, reference: Facts) -> Ratios:
     """How many times less a run costs than the reference, fact by fact."""
-    joules = _ratio(reference, run, "joules_per_question")
-    saved = joules if joules.value is None else Value(1 - 1 / joules.value)
-    return Ratios({name: _ratio(reference, run, name) for name in COSTS}, saved, _remarks(run, reference))
+    return Ratios({name: _ratio(reference, run, name) for name in COSTS}, _remarks(run, reference))
 
 
 def pareto(points: Mapping[str, tuple[float | None, float | None]]) -> set[str]:
@@ -162,19 +143,15 @@ def _why_unusable(facts: Facts, name: str) -> str | None:
     return None if value else f"has no {COSTS[name]}"
 
 
-def _estimated(facts: Facts) -> bool | None:
-    known = facts.get("energy_estimated")
-    return None if known is None else bool(known)
-
-
-def _remarks(run: Facts, reference: Facts) -> tuple[str, ...]:
-    remarks = []
+def _remarks(run: Facts, reference: Facts) -> dict[str, str]:
+    remarks = {}
     if _load(run) != _load(reference):
-        remarks.append(f"seconds at {_load(run)} against {_load(reference)}")
-    estimated = [owner for owner, facts in (("run", run), ("reference", reference)) if _estimated(facts)]
+        remarks["seconds"] = f"seconds at {_load(run)} against {_load(reference)}"
+    owners = (("run", run), ("reference", reference))
+    estimated = [owner for owner, facts in owners if facts.get("energy_estimated")]
     if estimated:
-        remarks.append(f"energy of the {' and of the '.join(estimated)} is an estimate")
-    return tuple(remarks)
+        remarks["energy"] = f"energy of the {' and of the '.join(estimated)} is an estimate"
+    return remarks
 
 
 def _load(facts: Facts) -> str:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
 
 from evaluators.answers import score_answer
 from evaluators.judge_answers import UnusableAnswerError, Verdicts, read_answer, schema_of
 from evaluators.judge_cache import Answer, AnswerCache, cache_key
 from evaluators.judge_prompts import Asked, Item, Prompter, asked_of
-from evaluators.judge_server import CallFailedError, JudgeSettings, Traits
+from evaluators.judge_server import CallFailedError, JudgeServer, Traits
 from evaluators.judge_session import Outcome, Session
 from evaluators.rubric import RI, SQA, Rubric
 from steper_core.records import Judgement
@@ -30,28 +29,6 @@ _BYTES_A_TOKEN = 3.5
 _TOKENS_AN_ANSWER = 120
 """About what reasons in three sentences and a verdict take."""
 _REFUSAL_SHOWN = 200
-
-
-class Server(Protocol):
-    """What answers calls; `JudgeServer` is one."""
-
-    model: str
-    settings: JudgeSettings
-    traits: Traits
-    timeout: float
-
-    @property
-    def url(self) -> str:
-        """Its address, fit to be shown."""
-
-    async def probe(self) -> Traits:
-        """Find out what it does with options."""
-
-    async def ask(self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any], seed: int) -> Answer:
-        """One answer."""
-
-    async def close(self) -> None:
-        """End the connections."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +60,7 @@ class Judge:
     """Puts one rubric's calls to one server."""
 
     def __init__(
-        self, rubric: Rubric, server: Server, cache: AnswerCache, prompter: Prompter, *, concurrency: int = 16
+        self, rubric: Rubric, server: JudgeServer, cache: AnswerCache, prompter: Prompter, *, concurrency: int = 16
     ) -> None:
         self._rubric = rubric
         self._server = server

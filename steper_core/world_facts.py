@@ -12,7 +12,6 @@ from datetime import date
 from steper_core.world_draw import Draw
 from steper_core.world_names import Namer
 
-WORKS = ("film", "novel", "song")
 WORK_PATTERN = ("film", "novel", "film", "song", "film", "novel", "film", "song", "novel", "song")
 COMPANY_TYPES = (
     ("film studio", ("Pictures", "Studios", "Films")),

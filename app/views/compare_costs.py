@@ -56,9 +56,9 @@ def cost_remarks(runs: Mapping[str, RunRow]) -> list[str]:
     facts = [facts_of(run) for run in runs.values()]
     loads: dict[str, list[str]] = {}
     for letter, own in zip(RUN_LETTERS[1:], facts[1:], strict=False):
-        for remark in ratios(own, facts[0]).remarks:
-            if remark.startswith("seconds"):
-                loads.setdefault(remark, []).append(letter)
+        remark = ratios(own, facts[0]).remarks.get("seconds")
+        if remark:
+            loads.setdefault(remark, []).append(letter)
     remarks = [f"{', '.join(letters)} beside {RUN_LETTERS[0]}: {remark}" for remark, letters in loads.items()]
     machines = [run.hardware for run in runs.values()]
     elsewhere = [letter for letter, own in zip(RUN_LETTERS, machines, strict=False) if _differ(own, machines[0])]

@@ -1,7 +1,7 @@
 import pytest
 
 from evaluators.meanings import MEANINGS
-from evaluators.scoring import AnswerScorer, default_scorers, score_chain
+from evaluators.scoring import default_scorers, score_chain
 from steper_core.errors import UserError
 from steper_core.records import Chain, Hop, Passage, Question, Retrieved, Score, Step, StopReason, ability_of
 
@@ -127,7 +127,7 @@ def test_shares_lie_between_0_and_1(answer: str | None) -> None:
 
 
 def test_only_the_given_scorers_score() -> None:
-    scores = score_chain(chain_of("x", answer="x"), ask(), [AnswerScorer()])
+    scores = score_chain(chain_of("x", answer="x"), ask(), SCORERS[:1])
     assert {score.evaluator for score in scores} == {"answers"}
 
 
