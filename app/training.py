@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -69,9 +69,12 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
                 energy_recorded(run),
                 stopping as stop,
             ):
-                outcome = train_on_chains(
+                facts = train_on_chains(
                     Models(
-                        resolve_model(recipe.student.model), recipe.student.model, followed_teacher(recipe, settings)
+                        resolve_model(recipe.student.model),
+                        recipe.student.model,
+                        followed_teacher(recipe, settings),
+                        named_teacher(recipe, settings),
                     ),
                     teacher_run,
                     settings,
@@ -80,11 +83,12 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
                     seed=seed,
                     run=run,
                     device=recipe.student.device,
+                    on_counts=lambda counts: _warn_of_losses(place.console, name, counts, settings),
                     on_progress=advance,
                     stop=stop,
                 )
                 halted = stop()
-            run.update(facts={**run.info.facts, **outcome.facts}, counts=outcome.counts)
+            run.update(facts={**run.info.facts, **facts})
         if rank() == 0:
             _report_trained(place.console, run)
     if halted:
@@ -142,14 +146,29 @@ def followed_teacher(recipe: Recipe, settings: TrainSection) -> Path | None:
     return None if name is None else resolve_model(name)
 
 
-def _report_trained(console: Console, run: RunDir) -> None:
-    info = run.info
-    facts, counts = info.facts, info.counts
-    tasks = {name.removeprefix("examples: "): n for name, n in counts.items() if name.startswith("examples: ")}
+def _warn_of_losses(console: Console, name: str, counts: Mapping[str, int], settings: TrainSection) -> None:
+    """Say before the first step what a student does not learn of its chains; of several processes one says it."""
+    if rank() != 0:
+        return
+    tasks = {task.removeprefix("examples: "): n for task, n in counts.items() if task.startswith("examples: ")}
     if absent := [task for task, count in tasks.items() if not count]:
-        console.warn(f"{info.name} learned no {' and no '.join(absent)}: no chain that was kept has a step of it")
+        console.warn(f"{name} learns no {' and no '.join(absent)}: no chain that was kept has a step of it")
+    if counts["cut"]:
+        console.warn(
+            f"{counts['cut']:,} of {counts['examples']:,} examples lose their oldest passages: they are longer than "
+            f"train.max_length={settings.max_length:,}"
+        )
+    if counts["left_out"]:
+        console.warn(
+            f"{counts['left_out']:,} more examples are left out: their lines alone are longer than "
+            f"train.max_length={settings.max_length:,}"
+        )
+
+
+def _report_trained(console: Console, run: RunDir) -> None:
+    facts, counts = run.info.facts, run.info.counts
     console.say(
-        f"{info.name}: {counts['examples']} examples of {counts['chains']} chains "
+        f"{run.info.name}: {counts['examples']} examples of {counts['chains']} chains "
         f"({counts['cut']} cut, {counts['left_out']} left out at the length limit), "
         f"{facts['tokens_per_second']:.0f} tokens/s, best at step {facts['best_step']:.0f}, "
         f"checkpoints {facts['disk_bytes'] / 1e6:,.0f} MB"

@@ -31,7 +31,7 @@ class Example:
 
 @dataclass(frozen=True)
 class ChainRows:
-    """All rows of one chain, one if it is packed: the unit of a batch."""
+    """All rows of one chain, one if it is packed and not too long: the unit of a batch."""
 
     question_id: str
     rows: tuple[Row, ...]
@@ -116,11 +116,11 @@ def encode_chains(
     max_length: int,
     end_token: int,
     *,
-    packed: bool = True,
+    row_tokens: int,
 ) -> EncodedChains:
-    """Tokenise the examples of each chain: all in one row (`packed`), or each in a row of its own.
+    """Tokenise the examples of each chain, packed into rows of at most `row_tokens` tokens (0: a row an example).
 
-    Rows number tasks by their place in `tasks`.
+    Rows number tasks by their place in `tasks`. An example that is longer has a row of its own.
 
     A prompt that is too long loses its first tokens, the oldest passages. An example whose target alone reaches the
     limit is left out.
@@ -142,6 +142,14 @@ def encode_chains(
             kept = prompt if len(prompt) <= room else opening + prompt[len(prompt) - room + len(opening) :]
             found.append(TokenExample(kept, target, tasks.index(example.task)))
         if found:
-            rows = (pack(found),) if packed else tuple(pack([example]) for example in found)
-            encoded.append(ChainRows(examples[0].question_id, rows))
+            encoded.append(ChainRows(examples[0].question_id, tuple(_packed(found, row_tokens))))
     return EncodedChains(tuple(encoded), cut, left_out, by_task)
+
+
+def _packed(examples: Sequence[TokenExample], limit: int) -> list[Row]:
+    """The examples in one row, or in halves and halves of these; cut prompts share nothing that would keep it short."""
+    row = pack(examples)
+    if len(row) <= limit or len(examples) == 1:
+        return [row]
+    half = len(examples) // 2
+    return [*_packed(examples[:half], limit), *_packed(examples[half:], limit)]

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from accelerate import DistributedType
+from accelerate.utils import gather_object
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PrinterCallback, Trainer, TrainerCallback
@@ -46,12 +47,12 @@ class GlobalBatch:
 
 @dataclass
 class _Meter:
-    """What was seen of one optimizer step: raw losses, tokens, and when it started."""
+    """What was seen of one optimizer step: raw losses, tokens, when it started, and whose losses are no numbers."""
 
     losses: Tensor
     present: tuple[bool, ...] = ()
     tokens: int = 0
-    questions: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
     started: float = 0.0
 
 
@@ -118,6 +119,7 @@ class StepTrainer(Trainer):
         batch: GlobalBatch = num_items_in_batch
         model.train()
         chains: list[ChainRows] = inputs["chains"]
+        owners = {id(row): chain.question_id for chain in chains for row in chain.rows}
         parts = self._parts(rows_of(chains))
         present = torch.tensor(batch.present, device=self.args.device)
         total = torch.zeros((), device=self.args.device)
@@ -128,14 +130,16 @@ class StepTrainer(Trainer):
             last = number == len(parts) - 1
             with contextlib.nullcontext() if last else self._more_to_come(model):
                 losses = self._losses(model, rows, batch.chain_count)
-                self.meter.losses += losses.detach().cpu()
+                measured = losses.detach().cpu()
+                self.meter.losses += measured
+                if not torch.isfinite(measured).all():
+                    self.meter.broken += [owners[id(row)] for row in rows if id(row) in owners]
                 share = 1 / batch.parts if number == 0 else 0.0
                 loss = self.weighting.combine(losses * self.args.world_size, present, share)
                 self.accelerator.backward(loss, **options)
             total += loss.detach()
         self.meter.present = batch.present
         self.meter.tokens += sum(len(row) for rows in parts for row in rows)
-        self.meter.questions += [chain.question_id for chain in chains]
         return total
 
     @contextlib.contextmanager
@@ -165,6 +169,12 @@ class StepTrainer(Trainer):
         seen = self.accelerator.reduce(seen, "sum").cpu()
         meter.losses, meter.tokens = seen[:-1], int(seen[-1])
         return meter
+
+    def require_finite_step(self, meter: _Meter) -> None:
+        """Raise a UserError that names the questions, of all ranks, whose forwards gave a loss that is no number."""
+        if not torch.isfinite(meter.losses).all():
+            named = dict.fromkeys(gather_object(meter.broken))
+            require_finite(meter.losses, self.state.global_step, "question " + ", ".join(map(repr, named)))
 
     def by_task(self, losses: Tensor, present: Sequence[bool]) -> dict[str, float]:
         """Losses of those tasks that occurred, by name."""
@@ -261,7 +271,7 @@ class _AfterStep(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         trainer = self._trainer
         meter = trainer.read_meter()
-        require_finite(meter.losses, state.global_step, "question " + ", ".join(map(repr, meter.questions[:8])))
+        trainer.require_finite_step(meter)
         if isinstance(trainer.weighting, LearnedWeighting):
             trainer.weighting.clamp()
         seconds = time.perf_counter() - meter.started

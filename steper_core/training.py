@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,20 +48,16 @@ from steper_core.weighting import FixedWeighting, LearnedWeighting
 
 
 @dataclass(frozen=True)
-class TrainingOutcome:
-    """Measurements, and how many chains and examples went in, were cut or left out."""
-
-    facts: dict[str, float]
-    counts: dict[str, int]
-
-
-@dataclass(frozen=True)
 class Models:
-    """Folders of the student's base model and, for losses that need one, of the teacher; what the base is called."""
+    """The student's base model and, for losses that follow one, the teacher: their folders, and what they are called.
+
+    Where the teacher's log-probabilities are stored, its name alone is asked for, and any teacher's do without.
+    """
 
     base: Path
     base_name: str
     teacher: Path | None = None
+    teacher_name: str | None = None
 
 
 def train_on_chains(
@@ -74,12 +70,17 @@ def train_on_chains(
     seed: int,
     run: RunDir,
     device: str = "auto",
+    on_counts: Callable[[Mapping[str, int]], None] = lambda _counts: None,
     on_progress: OnProgress = lambda _done, _all: None,
     stop: Callable[[], bool] = lambda: False,
-) -> TrainingOutcome:
+) -> dict[str, float]:
     """Train on the kept chains of a collect run, measuring on those of the held-out question ids.
 
-    Chains of `banned` ids (the evaluation questions) are left out and counted.
+    Chains of `banned` ids (the evaluation questions) are left out and counted. `on_counts` is told before the first
+    step how many chains and examples went in, were cut or left out; the run holds these counts too.
+
+    Returns:
+        What `train_student` measures.
 
     Raises:
         UserError: no chain is left to train on, none has a step of an ability that was asked for by name, or the
@@ -97,7 +98,8 @@ def train_on_chains(
         "also_in_evaluation": sum(chain.question_id in banned for chain in teacher_run.chains()),
     }
     run.update(counts=counts)
-    facts = train_student(
+    on_counts(counts)
+    return train_student(
         models,
         training.chains,
         measured.chains,
@@ -108,7 +110,6 @@ def train_on_chains(
         on_progress=on_progress,
         stop=stop,
     )
-    return TrainingOutcome(facts, counts)
 
 
 def _require_each_ability(training: EncodedChains, settings: TrainSection) -> None:
@@ -155,8 +156,9 @@ def encode_run(
 
     def encode(ids: list[str]) -> EncodedChains:
         examples = [plan.examples(questions[i], chains[i], passages) for i in ids]
+        row_tokens = settings.forward_tokens if settings.packing else 0
         return encode_chains(
-            examples, plan.tasks, tokenizer, settings.max_length, tokenizer.eos_token_id, packed=settings.packing
+            examples, plan.tasks, tokenizer, settings.max_length, tokenizer.eos_token_id, row_tokens=row_tokens
         )
 
     return encode([i for i in chains if i not in held_out]), encode([i for i in chains if i in held_out])
@@ -193,7 +195,7 @@ def train_student(
         stored, temperature = Path(settings.stored_logits), settings.logits.temperature
         digest = vocabulary_digest(models.base)
         training, held_out = (
-            attach(stored, chains, digest, temperature, settings.teacher) for chains in (training, held_out)
+            attach(stored, chains, digest, temperature, models.teacher_name) for chains in (training, held_out)
         )
     chosen = pick_device(device)
     _require_first_gpu(chosen)

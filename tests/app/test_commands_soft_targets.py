@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
 from steper_core.rundir import RunDir
+from tests.conftest import save_tiny_llama
 
 SETTINGS = (
     "worlds.passages=60",
@@ -73,6 +75,30 @@ def test_what_another_teacher_said_is_refused(collected: tuple[str, str]) -> Non
     other = (*collected, "train.logits.stored=soft", "train.teacher=another")
     refused = steper("train", "--name", "other", "--teacher-run", "gold", settings=other)
     assert refused.exit_code == 2 and "soft is of another teacher" in refused.stderr
+    local = ("teacher.backend=local", "teacher.model=another", "train.teacher=null")
+    refused = steper(
+        "train", "--name", "other", "--teacher-run", "gold", settings=(*collected, "train.logits.stored=soft", *local)
+    )
+    assert refused.exit_code == 2 and "soft is of another teacher" in refused.stderr
+
+
+def test_a_teacher_of_another_vocabulary_has_nothing_to_store(collected: tuple[str, str], tmp_path: Path) -> None:
+    foreign = save_tiny_llama(tmp_path / "foreign")
+    tokens = (foreign / "tokenizer.json").read_text()
+    (foreign / "tokenizer.json").write_text(tokens.replace('"Q"', '"Ωx"', 1))
+    other = (*collected, f"train.teacher={foreign}")
+    refused = steper("soft-targets", "--teacher-run", "gold", "--out", "soft", settings=other)
+    assert refused.exit_code == 2 and "another vocabulary than the student" in refused.stderr
+
+
+def test_a_padded_teacher_stores_tokens_that_there_are(
+    collected: tuple[str, str], wide_model: Path, tmp_path: Path
+) -> None:
+    wide = (*collected, f"train.teacher={wide_model}")
+    everything = ("soft-targets", "--teacher-run", "gold", "--out", "soft", "--top-k", "300")
+    assert steper(*everything, settings=wide).exit_code == 0
+    ids = np.fromfile(tmp_path / "soft" / "ids.bin", np.int32)
+    assert len(ids) % 257 == 0 and sorted(ids[:257]) == list(range(257))
 
 
 def test_a_training_whose_held_out_questions_changed_does_not_go_on(collected: tuple[str, str]) -> None:

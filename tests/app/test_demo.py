@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from app.demo import methods_of
 from db import RunFilter, list_runs, open_database, train_points
 from steper_core.config import TrainSection
@@ -106,12 +108,19 @@ def test_a_demo_killed_again_and_again_continues_without_loss_or_doubling(
     runs = tmp_path / "runs"
     kill_within(runs, tiny_model, "demo-eval-base", "chains.jsonl", lines=1)
     kill_within(runs, tiny_model, "demo-teacher", "chains.jsonl", lines=1)
-    kill_within(runs, tiny_model, "demo-steper-s0", "train.jsonl", lines=4)
+    # Of five steps the third is saved; the fourth line is of its held-out questions.
+    kill_within(runs, tiny_model, "demo-steper-s0", "train.jsonl", lines=5)
+    assert (runs / "demo-steper-s0/checkpoints/checkpoint-3/trainer_state.json").exists()
     kill_within(runs, tiny_model, "demo-eval-steper-s0", "chains.jsonl", lines=1)
     result = run_demo(runs, tiny_model)
     assert result.returncode == 0, result.stderr[-3000:]
     for name in EVALUATIONS | {"demo-teacher"}:
         assert chains(runs, name) == chains(whole_demo[0], name)
+    resumed, expected = (list(RunDir(folder / "demo-steper-s0").train_points()) for folder in (runs, whole_demo[0]))
+    assert [(point.step, point.held_out) for point in resumed] == [(point.step, point.held_out) for point in expected]
+    for point, reference in zip(resumed, expected, strict=True):
+        assert point.losses == pytest.approx(reference.losses, abs=1e-4)
+        assert point.sigmas == pytest.approx(reference.sigmas, abs=1e-5)
 
 
 def kill_within(runs: Path, model: Path, name: str, file: str, *, lines: int) -> None:

@@ -14,7 +14,7 @@ from app.cli import main
 from app.seeds import UNDECIDED
 from app.training import followed_teacher
 from steper_core.config import Recipe, load_recipe
-from steper_core.run_records import RunStatus
+from steper_core.run_records import RunStatus, TrainPoint
 from steper_core.rundir import RunDir
 from tests.steper_core.test_ranks import launch
 
@@ -102,6 +102,48 @@ def test_a_stop_asked_for_in_the_last_step_ends_what_would_come_after(
         check=False,
     )
     assert done.stdout.splitlines()[-1:] == ["stopped finished"], done.stderr[-3000:]
+
+
+def trained(name: str, settings: tuple[str, ...], *changes: str) -> tuple[list[TrainPoint], str]:
+    """The points that a training logged, and what it printed."""
+    command = ["train", "--teacher-run", "gold", "--name", name, *options(*settings, "train.epochs=1", *changes)]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    return list(RunDir(Path("runs") / name).train_points()), " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("changes", "tasks"),
+    [
+        (["train.method=answer-kd"], {"answer"}),
+        (["train.method=multitask-kd"], {"rationale", "answer"}),
+        (["train.method=vanilla-kd"], {"aggregation"}),
+        (['train.abilities=["initialization", "aggregation"]'], {"initialization", "aggregation"}),
+    ],
+)
+def test_each_method_trains_its_tasks(collected: tuple[str, ...], changes: list[str], tasks: set[str]) -> None:
+    points, _ = trained("student", collected, *changes)
+    assert {task for point in points for task in point.losses} == tasks
+
+
+def test_rows_of_one_example_and_packed_ones_train_the_same(collected: tuple[str, ...]) -> None:
+    packed, _ = trained("packed", collected)
+    apart, _ = trained("apart", collected, "train.packing=false")
+    assert len(packed) == len(apart) > 0
+    for point, reference in zip(packed, apart, strict=True):
+        assert point.losses == pytest.approx(reference.losses, rel=1e-3)
+    read = [sum(p.tokens_per_second * p.seconds for p in points if not p.held_out) for points in (packed, apart)]
+    assert read[0] < 0.8 * read[1]
+
+
+def test_what_is_not_learned_of_the_chains_is_said_before_the_first_step(collected: tuple[str, ...]) -> None:
+    _, said = trained("cut", collected, "train.max_length=300")
+    assert "examples lose their oldest passages: they are longer than train.max_length=300" in said
+    assert said.index("lose their oldest") < said.index("tokens/s")
+    assert CliRunner().invoke(main, ["collect", "--name", "short", *options(*collected, "reasoning.max_steps=2")])
+    short = ["train", "--teacher-run", "short", "--name", "two", *options(*collected, "train.epochs=1")]
+    said = " ".join(CliRunner().invoke(main, short).output.split())
+    assert "two learns no expansion: no chain that was kept has a step of it" in said
 
 
 def test_settings_that_decide_nothing_are_settings() -> None:

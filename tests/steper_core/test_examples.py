@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from steper_core.examples import Example, encode_chains, step_examples
@@ -93,7 +94,7 @@ def test_vanilla_kd_is_the_aggregation_example_alone() -> None:
 
 def test_each_row_is_prompt_target_and_end_with_weights_that_sum_to_one() -> None:
     examples = step_examples(QUESTION, chain(*FOUR), KNOWN)
-    found = encode_chains([examples], ABILITIES, ByteTokenizer(), 10_000, END, packed=False)
+    found = encode_chains([examples], ABILITIES, ByteTokenizer(), 10_000, END, row_tokens=0)
     (rows,) = found.chains
     assert (rows.question_id, found.examples, found.cut, found.left_out) == ("q", 4, 0, 0)
     for row, example, ability in zip(rows.rows, examples, (INIT, EXP, EXP, AGG), strict=True):
@@ -114,7 +115,7 @@ def example(prompt: str, target: str) -> Example:
 def test_a_long_prompt_loses_its_oldest_tokens_and_the_target_none() -> None:
     # A target of 3 bytes and the end leave 6 of 10 tokens to the prompt.
     examples = [[example("0123456789", "abc"), example("012345", "abc")]]
-    found = encode_chains(examples, ABILITIES, ByteTokenizer(), 10, END, packed=False)
+    found = encode_chains(examples, ABILITIES, ByteTokenizer(), 10, END, row_tokens=0)
     cut, whole = found.chains[0].rows
     assert text_of(cut.ids[:-1]) == "456789abc"
     assert cut.sources.tolist() == [5, 6, 7, 8]
@@ -124,16 +125,16 @@ def test_a_long_prompt_loses_its_oldest_tokens_and_the_target_none() -> None:
 
 def test_the_token_that_opens_every_text_stays_where_a_prompt_is_cut() -> None:
     examples = [[example("0123456789", "abc"), example("01", "abc"), example("01", "abcdefghi")]]
-    found = encode_chains(examples, ABILITIES, ByteTokenizer("^"), 10, END, packed=False)
+    found = encode_chains(examples, ABILITIES, ByteTokenizer("^"), 10, END, row_tokens=0)
     assert [text_of(row.ids[:-1]) for row in found.chains[0].rows] == ["^56789abc", "^01abc"]
     assert (found.cut, found.left_out) == (1, 1)
-    (packed,) = encode_chains(examples, ABILITIES, ByteTokenizer("^"), 99, END).chains[0].rows
+    (packed,) = encode_chains(examples, ABILITIES, ByteTokenizer("^"), 99, END, row_tokens=99).chains[0].rows
     assert packed.ids.tolist().count(ord("^") + 1) == 1
 
 
 def test_an_example_whose_target_fills_the_limit_is_left_out_and_counted() -> None:
     chains = [[example("prompt", "12345678"), example("prompt", "123456789")], [example("prompt", "1234567890")], []]
-    found = encode_chains(chains, ABILITIES, ByteTokenizer(), 10, END)
+    found = encode_chains(chains, ABILITIES, ByteTokenizer(), 10, END, row_tokens=10)
     (rows,) = found.chains
     assert [text_of(row.ids[:-1]) for row in rows.rows] == ["t12345678"]
     assert (found.examples, found.cut, found.left_out) == (3, 1, 2)
@@ -145,7 +146,7 @@ def test_training_sees_the_same_tokens_as_inference(tiny_model: Path) -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     examples = step_examples(QUESTION, chain(*FOUR), KNOWN)
-    (rows,) = encode_chains([examples], ABILITIES, tokenizer, 10_000, tokenizer.eos_token_id, packed=False).chains
+    (rows,) = encode_chains([examples], ABILITIES, tokenizer, 10_000, tokenizer.eos_token_id, row_tokens=0).chains
     for number, row in enumerate(rows.rows, start=1):
         last = number == len(FOUR)
         prompt = build_prompt("Who?", PASSAGES[:number], FOUR[: number - 1], force_answer=last)
@@ -154,3 +155,19 @@ def test_training_sees_the_same_tokens_as_inference(tiny_model: Path) -> None:
         line = tokenizer.decode(row.ids[len(seen) : -1])
         assert line == (" Tiv" if last else FOUR[number - 1])
         assert row.ids[-1] == tokenizer.eos_token_id
+
+
+def test_a_chain_whose_cut_prompts_share_nothing_gets_rows_of_bounded_length() -> None:
+    texts = ["0123456789abcdef"[: 8 + 2 * number] for number in range(5)]
+    examples = [[example(text, "xyz"[: 1 + number % 3]) for number, text in enumerate(texts)]]
+    found = encode_chains(examples, ABILITIES, ByteTokenizer(), 10, END, row_tokens=25)
+    alone = encode_chains(examples, ABILITIES, ByteTokenizer(), 10, END, row_tokens=0)
+    (packed,), (single,) = found.chains, alone.chains
+    assert [len(row) for row in single.rows] == [10] * 5
+    assert 1 < len(packed.rows) < 5 and all(len(row) <= 25 for row in packed.rows)
+    # The same targets in the same order, wherever the rows end.
+    for field in ("targets", "tasks", "weights"):
+        both = [np.concatenate([getattr(row, field) for row in rows.rows]).tolist() for rows in (packed, single)]
+        assert both[0] == both[1]
+    (whole,) = encode_chains(examples, ABILITIES, ByteTokenizer(), 99, END, row_tokens=99).chains
+    assert len(whole.rows) == 1

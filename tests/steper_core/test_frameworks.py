@@ -13,7 +13,7 @@ from steper_core.records import Hop, Passage, Question, StopReason
 from steper_core.retrieval import Retriever
 from steper_core.systems import as_student, open_system, with_framework
 from steper_core.teaching import GoldWriter
-from steper_core.writers import ModelWriter
+from steper_core.writers import ModelWriter, TaskWriter
 
 PASSAGES = [Passage.of(word, f"{word} grove") for word in ("amber", "birch", "canal")]
 HOPS = tuple(Hop(question="?", answer="a", statement=f"{p.title} it is.", passage_id=p.id) for p in PASSAGES[:2])
@@ -107,3 +107,19 @@ def test_another_framework_leaves_the_other_settings() -> None:
     assert found == ReasoningSection(max_steps=7, window=3, framework="rag")
     with pytest.raises(ValueError, match="framework"):
         with_framework(ReasoningSection(), "cot")
+
+
+def test_a_student_of_two_tasks_is_asked_by_their_prompts(tiny_model: Path) -> None:
+    base = ModelSection(backend="local", model="elsewhere", device="cpu", dtype="float32")
+    writers = {
+        method: open_system(
+            as_student(base, str(tiny_model), method),
+            ReasoningSection(),
+            RetrievalSection(top_k=1),
+            RETRIEVER,
+            [],
+            seed=0,
+        ).writer
+        for method in ("multitask-kd", "vanilla-kd")
+    }
+    assert isinstance(writers["multitask-kd"], TaskWriter) and isinstance(writers["vanilla-kd"], ModelWriter)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch.nn import functional
+from transformers import AutoModelForCausalLM
 
 from steper_core.config import FeatureSection, LogitSection
 from steper_core.errors import UserError
@@ -112,7 +113,7 @@ def test_soft_targets_need_a_teacher_or_what_it_stored(tiny_model: Path, forward
 
 
 @pytest.mark.parametrize("distance", ["cosine", "squared"])
-def test_features_follow_hidden_states_of_plain_forwards(
+def test_features_are_distances_of_projected_states_by_hand(
     tiny_model: Path, teacher: Any, forward: Forward, distance: Any
 ) -> None:
     student = load_with_paths(tiny_model)
@@ -146,6 +147,16 @@ def test_what_else_is_in_a_forward_changes_no_loss_of_features(tiny_model: Path,
     together = objective.losses(student, collate(rows, CPU))
     apart = torch.cat([objective.losses(student, collate([row], CPU)) for row in rows])
     assert torch.allclose(together, apart, rtol=1e-5)
+
+
+def test_hidden_states_are_those_of_plain_transformers(tiny_model: Path) -> None:
+    example = TokenExample(list(range(5, 25)), [30, 31, 32], 0)
+    plain = AutoModelForCausalLM.from_pretrained(tiny_model)
+    ids = torch.tensor([[*example.prompt, *example.target]])
+    expected = plain(ids, output_hidden_states=True).hidden_states
+    _, states = target_hidden(load_with_paths(tiny_model), collate([pack([example])], CPU), [0, 1, -1])
+    for layer, found in zip((0, 1, -1), states, strict=True):
+        assert torch.allclose(found, expected[layer][0, 19:22], atol=1e-5)
 
 
 def test_hidden_states_are_those_of_each_example_alone(tiny_model: Path, forward: Forward) -> None:

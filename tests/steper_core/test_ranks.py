@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from steper_core.config import TrainSection
+from steper_core.config import TrainSection, load_recipe
 from steper_core.errors import UserError
 from steper_core.ranks import shared_run
 from steper_core.run_records import RunKind
@@ -24,9 +24,10 @@ ROOT = Path(__file__).parents[2]
 EVERY_RANK = """
 import json, sys
 from pathlib import Path
-from steper_core.config import TrainSection
+from steper_core.config import TrainSection, load_recipe
 from steper_core.ranks import leave, rank
 from steper_core.rundir import RunDir
+from steper_core.trainer import StepTrainer
 from steper_core.training import Models, train_student
 from tests.steper_core.test_trainer import chains
 
@@ -38,9 +39,17 @@ class Recorded(RunDir):
         with Path(sys.argv[1], f"rank-{rank()}.jsonl").open("a") as file:
             file.write(point.model_dump_json() + "\\n")
 
+forwards = []
+
+def counted(self, rows):
+    forwards.append(len(parts := counted_parts(self, rows)))
+    return parts
+
+counted_parts, StepTrainer._parts = StepTrainer._parts, counted
 base, folder = Path(sys.argv[2]), Path(sys.argv[1]) / "run"
 settings = TrainSection.model_validate(json.loads(sys.argv[3]))
 train_student(Models(base, str(base)), chains(5), chains(2), settings, seed=3, run=Recorded(folder), device="cpu")
+Path(sys.argv[1], f"forwards-{rank()}.json").write_text(json.dumps(forwards))
 leave()
 """
 
@@ -98,7 +107,8 @@ def launch(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_two_processes_train_what_one_does(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("accumulation_steps", [1, 2])
+def test_two_processes_train_what_one_does(tiny_model: Path, tmp_path: Path, accumulation_steps: int) -> None:
     """The fifth chain is alone in its step, beside chains that come again on either rank and count nothing."""
     shared: dict[str, Any] = {
         "weighting": "learned",
@@ -113,7 +123,8 @@ def test_two_processes_train_what_one_does(tiny_model: Path, tmp_path: Path) -> 
     script.write_text(EVERY_RANK)
     with open_run(tmp_path / "run", kind=RunKind.TRAIN, config={}, dataset="d", model="m"):
         pass
-    settings = json.dumps({**shared, "batch_chains": 2, "forward_tokens": 60})
+    parts = {"batch_chains": 2 // accumulation_steps, "accumulation_steps": accumulation_steps}
+    settings = json.dumps({**shared, **parts, "forward_tokens": 60})
     done = launch(str(script), str(tmp_path), str(tiny_model), settings, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     alone = train(
@@ -134,6 +145,9 @@ def test_two_processes_train_what_one_does(tiny_model: Path, tmp_path: Path) -> 
         assert point["losses"] == pytest.approx(reference.losses, rel=1e-3)
         assert point["sigmas"] == pytest.approx(reference.sigmas, rel=1e-3)
     assert same(weights(alone, 4), weights(RunDir(tmp_path / "run"), 4), 1e-4)
+    # What shards a model waits for all ranks at each forward.
+    counts = [json.loads((tmp_path / f"forwards-{rank}.json").read_text()) for rank in (0, 1)]
+    assert counts[0] == counts[1] and max(counts[0]) > 1
 
 
 def test_a_model_sharded_by_fsdp2_has_the_same_gradients(tiny_model: Path, tmp_path: Path) -> None:
@@ -154,6 +168,10 @@ def test_the_settings_for_clusters_are_those_that_accelerate_knows(name: str) ->
     known = {action.dest for action in launch_command_parser()._actions}
     sections = {**config.fsdp_config, **config.deepspeed_config}
     assert sections and not [key for key in sections if key not in known]
+    if config.deepspeed_config:
+        paper = load_recipe("paper").train
+        stated = [config.deepspeed_config[key] for key in ("gradient_accumulation_steps", "gradient_clipping")]
+        assert stated == [paper.accumulation_steps, paper.max_grad_norm]
 
 
 def test_one_process_alone_shares_nothing(tmp_path: Path) -> None:
