@@ -27,6 +27,7 @@ from app.options import (
     Group,
     command_line,
     find_run,
+    not_empty,
     open_place,
     open_recipe,
     port_option,
@@ -78,7 +79,11 @@ def demo(
 @recipe_options
 @click.option("--name", required=True, help="Name of the run: a folder below --runs.")
 @click.option("--chains", type=click.Path(path_type=Path), help="JSONL of chains made elsewhere, instead of a teacher.")
-@click.option("--from-run", help="An earlier collect run: its chains are filtered anew, and no teacher is asked.")
+@click.option(
+    "--from-run",
+    callback=not_empty,
+    help="An earlier collect run: its chains are filtered anew, and no teacher is asked.",
+)
 @click.option(
     "--labels",
     type=click.Path(path_type=Path),
@@ -152,7 +157,9 @@ def train(
 @recipe_options
 @click.option("--name", required=True, help="Name of the run.")
 @click.option(
-    "--student", help="A training run: its best checkpoint is evaluated. Default: the recipe's student model."
+    "--student",
+    callback=not_empty,
+    help="A training run: its best checkpoint is evaluated. Default: the recipe's student model.",
 )
 @click.option("--checkpoint", default="best", show_default=True, help="Of --student: best, all, or a training step.")
 @click.option("--gold", is_flag=True, help="Evaluate the gold teacher: its gold recall is the ceiling.")
@@ -176,6 +183,7 @@ def evaluate(
     from app.evaluating import evaluate as evaluate_run
     from app.evaluating import student_of
     from app.taught import taught_otherwise
+    from app.workplace import datasets_of
     from steper_core.config import ModelSection
 
     if gold and student:
@@ -206,9 +214,10 @@ def evaluate(
                     method=info.method,
                     seed=info.seed,
                     checkpoint=reference,
+                    base=info.model,
                 )
     place.console.results(
-        f"{place.material.dataset}: percent with 95 % intervals over questions",
+        f"{datasets_of(place.material.evaluation)}: percent with 95 % intervals over questions",
         {label: run.info for label, run in results.items()},
     )
     for run in results.values():

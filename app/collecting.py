@@ -11,13 +11,13 @@ from app.console import Console
 from app.options import run_path
 from app.scoring import require_rules
 from app.step_filter import StepFilter, with_labels
-from app.workplace import OF_FILES, Workplace, append_passages, run_config, write_questions
+from app.workplace import OF_FILES, Workplace, append_passages, datasets_of, run_config, write_questions
 from evaluators.answers import score_answer
 from evaluators.steps import score_steps
 from steper_core.chain_import import read_chains
 from steper_core.config import CollectSection, Recipe
 from steper_core.datasets import left_out
-from steper_core.digests import file_digest
+from steper_core.digests import differences, file_digest
 from steper_core.errors import UserError
 from steper_core.records import Chain, Passage, Question
 from steper_core.run_records import Rejection, RunKind, RunStatus
@@ -46,19 +46,18 @@ def collect(
         raise UserError("there are no training questions: name files with data.train, or lower data.held_out_questions")
     require_rules(questions)
     teacher, framework = _author(recipe, source)
-    config = run_config(recipe, material, questions, "teacher", "collect") | _origin(source)
-    config |= {"labels": labels.digest} if labels else {}
+    config = _config(place) | _origin(source) | ({"labels": labels.digest} if labels else {})
     with open_run(
         run_path(place.runs, name),
         kind=RunKind.COLLECT,
         config=config,
-        dataset=material.dataset,
+        dataset=datasets_of(questions),
         model=teacher,
         framework=framework,
         seed=recipe.seed,
         command=place.command,
         study=place.study,
-        undecided=OF_FILES,
+        undecided=_undecided(recipe),
     ) as run:
         if run.info.status is not RunStatus.FINISHED:
             write_questions(run, questions, place.retriever.passages)
@@ -73,6 +72,25 @@ def collect(
             run.update(counts=_collect_counts(run) | (_label_counts(run, labels) if labels else {}))
         _report_collected(place.console, run)
     return run
+
+
+def collected_alike(place: Workplace, run: RunDir) -> bool:
+    """Whether a run is of this teacher on these questions, wherever files and servers were found then."""
+    info = run.info
+    changed = {key for key, *_ in differences(info.config, _config(place))}
+    return info.kind is RunKind.COLLECT and not changed.difference(_undecided(place.recipe))
+
+
+def _config(place: Workplace) -> dict[str, Any]:
+    """What the chains of the recipe's teacher depend on."""
+    questions = [*place.material.training, *place.material.held_out]
+    return run_config(place.recipe, place.material, questions, "teacher", "collect")
+
+
+def _undecided(recipe: Recipe) -> tuple[str, ...]:
+    """What may change while a teacher is asked: how files are called, where its server is, how busy it is kept."""
+    served = ("base_url", "batch_size", "device", "parameters", "active_parameters")
+    return (*OF_FILES, "chains", *(f"teacher.{key}" for key in served if recipe.teacher.backend == "openai"))
 
 
 def _author(recipe: Recipe, source: Path | RunDir | None) -> tuple[str, str]:

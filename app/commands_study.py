@@ -67,10 +67,12 @@ def study(
             console.say(shlex.join(["steper", "study", name, *own, *shared, "--runs", str(runs)]))
         return
     with unfinished_stored(runs):
-        for _cell, _run in run_cells(cells, runs, command_line(), console, lambda run: store(run.path, runs)):
-            pass
+        failed = run_cells(cells, runs, command_line(), console, lambda run: store(run.path, runs))
+    if len(failed) == len(cells):
+        raise UserError(next(iter(failed.values())))
     engine = open_database(database_url(runs))
-    stored = list_runs(engine)
+    # A database may hold other people's runs of a study of this name.
+    stored = [run for run in list_runs(engine) if Path(run.path).parent == runs.resolve()]
     rows = studies_of(stored).get(plan.name)
     if not rows:
         raise UserError(
@@ -85,3 +87,5 @@ def study(
     if out is not None:
         write_whole(out, markdown(result))
         console.say(f"{out}: written")
+    if failed:
+        raise UserError(f"{len(failed)} of {len(cells)} cells failed ({', '.join(failed)}), as the warnings say")

@@ -106,6 +106,7 @@ def _evaluate(place: Workplace, contender: Contender) -> RunDir:
         method=contender.method,
         seed=contender.seed,
         checkpoint=contender.checkpoint,
+        base=place.recipe.student.model if contender.checkpoint else None,
     )
 
 

@@ -7,7 +7,7 @@ from app.costs import costs_of, energy_recorded
 from app.options import run_path
 from app.scoring import require_rules, score_run
 from app.taught import also_learned
-from app.workplace import OF_FILES, Workplace, append_passages, run_config, write_questions
+from app.workplace import OF_FILES, Workplace, append_passages, datasets_of, run_config, write_questions
 from steper_core.checkpoints import best_checkpoint, checkpoint_at, training_step_of
 from steper_core.config import ModelSection, ReasoningSection
 from steper_core.digests import digest_of
@@ -27,8 +27,11 @@ def evaluate(
     method: str = "",
     seed: int = 0,
     checkpoint: CheckpointRef | None = None,
+    base: str | None = None,
 ) -> RunDir:
     """Answer the evaluation questions with one system and score every chain and step.
+
+    `base` is what a checkpoint's student was before its training: the model that the run is known by.
 
     Raises:
         UserError: no evaluation questions, a run of that name with other settings, or a model that cannot be had.
@@ -58,8 +61,8 @@ def evaluate(
         path,
         kind=RunKind.EVALUATE,
         config=config,
-        dataset=material.dataset,
-        model=recipe.student.model if checkpoint else model.model,
+        dataset=datasets_of(questions),
+        model=base or model.model,
         method=method,
         framework=reasoning.framework,
         seed=seed,
@@ -67,7 +70,7 @@ def evaluate(
         study=place.study,
         checkpoint=checkpoint,
         # The folder of a checkpoint may be called by another name or have moved; the checkpoint is known by its run.
-        undecided=(*OF_FILES, *(("model.model",) if checkpoint else ())),
+        undecided=(*OF_FILES, *(("model.model",) if checkpoint else ()), *_of_an_address(model)),
     ) as run:
         if run.info.status is not RunStatus.FINISHED:
             write_questions(run, questions, place.retriever.passages)
@@ -76,6 +79,7 @@ def evaluate(
                 score_run(run)
             facts = run.info.facts
             found = {"also_learned": learned, "lines_cut": _lines_cut(place.console, run, reasoning)}
+            _warn_of_ends(place.console, run)
             run.update(
                 facts={**facts, **costs_of(list(run.chains()), model, reasoning, facts)},
                 counts={**run.info.counts, **{count: number for count, number in found.items() if number}},
@@ -109,6 +113,23 @@ def _lines_cut(console: Console, run: RunDir, reasoning: ReasoningSection) -> in
     if cut:
         console.warn(f"{run.info.name}: {cut:,} lines were cut at reasoning.max_new_tokens={reasoning.max_new_tokens}")
     return cut
+
+
+def _warn_of_ends(console: Console, run: RunDir) -> None:
+    """Say how many chains have no answer for another reason than what the model wrote."""
+    counts = run.info.counts
+    if too_long := counts.get("stopped: too_long"):
+        console.warn(
+            f"{run.info.name}: {too_long:,} chains ended without an answer, for their next prompt did not fit into the "
+            "model's context: lower retrieval.top_k, reasoning.max_steps or student.demonstrations"
+        )
+    if refused := counts.get("stopped: refused"):
+        console.warn(f"{run.info.name}: {refused:,} chains ended without an answer, for the model gave no usable line")
+
+
+def _of_an_address(model: ModelSection) -> tuple[str, ...]:
+    """Where a server is found says nothing of what it serves."""
+    return ("model.base_url",) if model.backend == "openai" else ()
 
 
 def _computed_in(model: ModelSection) -> dict[str, str]:

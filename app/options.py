@@ -52,6 +52,17 @@ class Group(click.Group):
             ctx.exit(130)
 
 
+def not_empty(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A value as it is; an empty one is a variable of the shell that was not set, and not the option left out.
+
+    Raises:
+        UserError: it is empty.
+    """
+    if value is not None and not value.strip():
+        raise UserError(f"{parameter.opts[0]} is empty: give a name, or leave the option out")
+    return value
+
+
 runs_option = click.option(
     "--runs", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), help="Folder of the runs."
 )

@@ -54,6 +54,11 @@ def system_of(run: RunRow) -> tuple[str, ...]:
     """What two runs of one system have in common, last a digest of their settings, those of the training included."""
     variant = run.study.variant if run.study else ""
     settings = {name: value for name, value in run.config.items() if name not in _OF_ONE_RUN}
+    if {"questions", "corpus"} <= settings.keys():
+        # What stands in the files is known by its digest, however they are called.
+        settings.pop("data", None)
+    if isinstance(reasoning := settings.get("reasoning"), dict):
+        settings["reasoning"] = {name: value for name, value in reasoning.items() if name != "window"}
     model = run.config.get("model")
     if isinstance(model, dict):
         settings["model"] = {name: model.get(name) for name in _OF_THE_MODEL}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.collecting import collect
+from app.collecting import collect, collected_alike
 from app.console import Console
 from app.evaluating import evaluate, student_of
 from app.training import train
@@ -73,13 +75,16 @@ def cells_of(study: Study, only: Sequence[str] = (), seeds: Sequence[int] = ()) 
     ]
 
 
-def run_cells(
-    cells: Sequence[Cell], runs: Path, command: str, console: Console, store: Store
-) -> Iterator[tuple[Cell, RunDir]]:
-    """Do the cells in their order, taking up whatever is finished, and give each with its evaluation run.
+def run_cells(cells: Sequence[Cell], runs: Path, command: str, console: Console, store: Store) -> dict[str, str]:
+    """Do the cells in their order, taking up whatever is finished.
+
+    A cell whose training or evaluation fails keeps no other from being done.
+
+    Returns:
+        Why cells failed, by their names.
 
     Raises:
-        UserError: data, model or settings at fault.
+        UserError: data, a teacher or settings at fault, which no other cell could do without.
     """
     opened: dict[str, Workplace] = {}
 
@@ -93,34 +98,43 @@ def run_cells(
             opened[key] = open_workplace(recipe, material, runs, command, console)
         return dataclasses.replace(opened[key], recipe=recipe, study=cell.study.reference(cell.variant))
 
+    failed: dict[str, str] = {}
     for number, cell in enumerate(cells, start=1):
         console.say(f"{cell.name} ({number} of {len(cells)})")
-        yield cell, _run_cell(cell, place_of, store)
+        place, tested = place_of(cell.trained), place_of(cell, cell.variant.evaluate)
+        teacher_run = _taught_by(place, cell.study, store) if cell.variant.train else None
+        try:
+            _run_cell(cell, place, tested, teacher_run, store)
+        except UserError as error:
+            console.warn(f"{cell.name}: {error}")
+            failed[cell.name] = str(error)
+    return failed
 
 
-def _run_cell(cell: Cell, place_of: Callable[..., Workplace], store: Store) -> RunDir:
-    place = place_of(cell.trained)
-    tested = place_of(cell, cell.variant.evaluate)
+def _taught_by(place: Workplace, study: Study, store: Store) -> RunDir:
+    teacher = _teacher_name(place, study)
+    teacher_run = _when_free(place.console, lambda: collect(dataclasses.replace(place, study=None), teacher))
+    store(teacher_run)
+    return teacher_run
+
+
+def _run_cell(cell: Cell, place: Workplace, tested: Workplace, teacher_run: RunDir | None, store: Store) -> None:
     recipe = tested.recipe
     answered: dict[str, Any]
-    if cell.variant.train:
-        teacher = _teacher_name(cell.study, place.recipe)
-        teacher_run = _when_free(place.console, lambda: collect(dataclasses.replace(place, study=None), teacher))
-        store(teacher_run)
+    if teacher_run is not None:
         trained = _when_free(
             place.console, lambda: train(place, cell.trained.name, teacher_run, place.recipe.train, cell.seed)
         )
         store(trained)
         model, reference = student_of(trained, recipe.student)
         answered = {"model": model, "method": place.recipe.train.method, "seed": cell.seed, "checkpoint": reference}
+        answered["base"] = trained.info.model
     elif cell.variant.gold:
         answered = {"model": ModelSection(backend="gold", model="gold"), "method": "gold", "seed": cell.seed}
     else:
         answered = {"model": recipe.student, "method": "base", "seed": cell.seed}
     # Untrained variants are cells of every seed's process.
-    run = _when_free(tested.console, lambda: evaluate(tested, cell.evaluation, reasoning=recipe.reasoning, **answered))
-    store(run)
-    return run
+    store(_when_free(tested.console, lambda: evaluate(tested, cell.evaluation, reasoning=recipe.reasoning, **answered)))
 
 
 def _when_free(console: Console, make: Callable[[], RunDir]) -> RunDir:
@@ -136,10 +150,16 @@ def _when_free(console: Console, make: Callable[[], RunDir]) -> RunDir:
             time.sleep(_PAUSE)
 
 
-def _teacher_name(study: Study, recipe: Recipe) -> str:
-    """One collect run for all variants that let the same teacher answer the same questions."""
+def _teacher_name(place: Workplace, study: Study) -> str:
+    """One collect run for all variants that let the same teacher answer the same questions, and for later repeats."""
+    begins = f"{study.name}-teacher-"
+    for file in sorted(place.runs.glob(f"{glob.escape(begins)}*/run.json")):
+        with suppress(UserError):
+            if collected_alike(place, RunDir(file.parent)):
+                return file.parent.name
+    recipe = place.recipe
     asked = {**_materials(recipe), **recipe.model_dump(mode="json", include={"teacher", "collect", "reasoning"})}
-    return f"{study.name}-teacher-{digest_of(asked)[:6]}"
+    return f"{begins}{digest_of(asked)[:6]}"
 
 
 def _materials(recipe: Recipe) -> dict[str, object]:

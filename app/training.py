@@ -19,7 +19,7 @@ from steper_core.digests import digest_of
 from steper_core.material import Material
 from steper_core.ranks import rank, shared_run, world_size
 from steper_core.run_records import RunKind, RunStatus
-from steper_core.rundir import RunDir, open_run
+from steper_core.rundir import RunDir, is_finished, open_run
 
 
 def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSection, seed: int) -> RunDir:
@@ -35,18 +35,20 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
     source = teacher_run.info
     held_out = {question.id for question in material.held_out}
     banned = unasked(material, teacher_run)
+    path = run_path(place.runs, name)
+    finished = is_finished(path)
     config = {
         "teacher_run": source.uid,
         "student": recipe.student.model_dump(mode="json"),
         "train": settings.model_dump(mode="json", exclude={"seeds"}),
-        "number_format": number_format(settings.dtype, recipe.student.device),
+        # A finished training is opened on any machine.
+        **({} if finished else {"number_format": number_format(settings.dtype, recipe.student.device)}),
         "processes": world_size(),
         "followed_teacher": _stored_teacher(settings) or _teacher_name(recipe, settings),
         "stored_logits": _stored_digest(settings, teacher_run),
         "held_out_questions": len(material.held_out),
         "not_learned": not_learned(material, banned),
     }
-    path = run_path(place.runs, name)
     opener = open_run(
         path,
         kind=RunKind.TRAIN,
@@ -61,7 +63,7 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
         undecided=UNDECIDED,
     )
     halted = False
-    with shared_run(opener, path, cpu=pick_device(recipe.student.device).type == "cpu") as run:
+    with shared_run(opener, path, cpu=finished or pick_device(recipe.student.device).type == "cpu") as run:
         if run.info.status is not RunStatus.FINISHED:
             stopping = asked_to_stop(place.console) if world_size() == 1 else nullcontext(lambda: False)
             with (

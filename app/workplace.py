@@ -56,6 +56,11 @@ def run_config(recipe: Recipe, material: Material, questions: Sequence[Question]
     }
 
 
+def datasets_of(questions: Sequence[Question]) -> str:
+    """The datasets that questions are of, in the order of their first ones."""
+    return "+".join(dict.fromkeys(question.dataset for question in questions))
+
+
 def write_questions(run: RunDir, questions: Sequence[Question], passages: Mapping[str, Passage]) -> None:
     """Write a run's questions, and those of the passages that their gold hops name."""
     run.write_questions(questions)

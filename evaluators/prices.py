@@ -44,7 +44,7 @@ def price_of(model: str, file: Path | None = None) -> Price | None:
     else:
         source = str(file)
         try:
-            text = file.read_text("utf-8")
+            text = file.read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{file} is no readable table of prices") from error
     return parse_table(source, text, _Table, Price).models.get(model)

@@ -36,7 +36,7 @@ class BuiltinFiles:
         if name in known:
             return f"{self.kind} {name}", self.text(name)
         try:
-            return name, Path(name).read_text("utf-8")
+            return name, Path(name).read_text("utf-8-sig")
         except (OSError, ValueError) as error:
             raise UserError(
                 f"{name} is neither a readable TOML file nor a built-in {self.kind} ({', '.join(known)})"

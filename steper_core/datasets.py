@@ -233,13 +233,16 @@ def find_splits(sources: Iterable[Source], named: Iterable[Source] = ()) -> Spli
 
 
 def without_overlap(train: Iterable[Question], evaluation: Iterable[Question]) -> tuple[tuple[Question, ...], int]:
-    """The training questions that do not stand in the evaluation, by id or by their words, and how many do."""
+    """The training questions that do not stand in the evaluation, and how many do.
+
+    They stand there if one has their words, or their id and answer: files that number their rows share ids by chance.
+    """
     ids, texts = set(), set()
     for question in evaluation:
-        ids.add(question.id)
+        ids.add((question.id, question.answer))
         texts.add(match_key(question.text))
     asked = tuple(train)
-    kept = tuple(question for question in asked if question.id not in ids and match_key(question.text) not in texts)
+    kept = tuple(each for each in asked if (each.id, each.answer) not in ids and match_key(each.text) not in texts)
     return kept, len(asked) - len(kept)
 
 

@@ -28,6 +28,7 @@ _MOST_TOKENS = 2**40
 _PASSING = (408, 409, 429)
 """Statuses beside 5xx that another try may not meet."""
 _GO_ON = "finished chains are kept, repeat the command to go on"
+_REFUSALS = (openai.BadRequestError, openai.UnprocessableEntityError)
 _OF_A_PROMPT = frozenset({"content_filter", "invalid_prompt"})
 _BOLD = re.compile(r"(?<!\*)\*\*(?![\s*])(.*?)(?<![\s*])\*\*(?!\*)")
 _OPTIONS = ("max_completion_tokens", "max_tokens", "response_format", "temperature", "seed", "n")
@@ -96,7 +97,7 @@ class ServerModel:
         started = time.perf_counter()
         try:
             text, usage, ended = self._ask(prompt, seed & 0x7FFFFFFF)
-        except openai.BadRequestError as error:
+        except _REFUSALS as error:
             if _is_too_long(error):
                 return Completion("", 0, 0, time.perf_counter() - started, problem="too_long")
             if _is_of_this_prompt(error):
@@ -118,7 +119,7 @@ class ServerModel:
             sent = taken_options(options, self.refused)
             try:
                 return ask(prompt, sent)
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            except _REFUSALS as error:
                 option = option_named(error)
                 if option not in sent or _is_too_long(error):
                     raise
@@ -207,7 +208,8 @@ def taken_options(options: Mapping[str, Any], refused: Collection[str]) -> dict[
 
 
 def _is_too_long(error: openai.APIStatusError) -> bool:
-    return error.code == "context_length_exceeded" or "context" in str(error).lower()
+    said = str(error).lower()
+    return error.code == "context_length_exceeded" or "context" in said or "max_new_tokens` must be <=" in said
 
 
 def _is_of_this_prompt(error: openai.APIStatusError) -> bool:

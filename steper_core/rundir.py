@@ -55,7 +55,7 @@ class RunDir:
 
     @property
     def info(self) -> RunInfo:
-        """The contents of run.json, with a dead RUNNING run shown as INTERRUPTED.
+        """The contents of run.json, with a dead RUNNING run shown as INTERRUPTED and the name that the folder has now.
 
         Raises:
             UserError: run.json is missing, no JSON, or of another format.
@@ -67,9 +67,10 @@ class RunDir:
             raise UserError(f"{self.path} is no run directory: it holds no run.json") from error
         except ValidationError as error:
             raise UserError(f"{file}: {jsonl.explain(error)}") from error
-        if info.status is RunStatus.RUNNING and not self._is_held():
-            return info.model_copy(update={"status": RunStatus.INTERRUPTED})
-        return info
+        dead = info.status is RunStatus.RUNNING and not self._is_held()
+        return info.model_copy(
+            update={"name": self.path.resolve().name, **({"status": RunStatus.INTERRUPTED} if dead else {})}
+        )
 
     def update(self, **changes: Any) -> RunInfo:
         """Replace fields of run.json atomically and return the new contents."""

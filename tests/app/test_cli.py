@@ -155,6 +155,7 @@ def test_a_question_longer_than_the_context_is_recorded_and_the_rest_goes_on(fol
     assert stopped["id2"] == "too_long"
     assert "too_long" not in (stopped["id1"], stopped["id3"])
     assert RunDir(folder / "runs" / "x").info.counts["stopped: too_long"] == 1
+    assert "x: 1 chains ended without an answer, for their next prompt did not fit" in " ".join(result.output.split())
 
 
 def test_a_database_of_a_newer_version_is_refused(folder: Path) -> None:
@@ -207,6 +208,22 @@ def test_a_teacher_at_a_server_is_recorded_with_the_parameters_it_is_said_to_hav
         result = steper("collect", "--name", "x", settings=(*SMALL_ASKED, *teacher, *sizes))
     assert result.exit_code == 0, result.output
     assert RunDir(folder / "runs" / "x").info.facts == {"parameters_total": 47e9, "parameters_active": 13e9}
+
+
+def test_a_teacher_goes_on_at_another_address_and_with_other_calls_at_once(folder: Path) -> None:
+    steps = ("teacher.backend=openai", "teacher.model=big", "reasoning.max_steps=1", *SMALL_ASKED)
+    with serve() as first:
+        named = (f"teacher.base_url={first.url}", *steps)
+        assert steper("collect", "--name", "x", settings=named).exit_code == 0
+    run = RunDir(folder / "runs" / "x")
+    run.update(status="interrupted")
+    asked = run.path / "rejected.jsonl"
+    asked.write_text(asked.read_text().splitlines(keepends=True)[0])
+    with serve() as second:
+        moved = (f"teacher.base_url={second.url}", "teacher.batch_size=3", *steps)
+        again = steper("collect", "--name", "x", settings=moved)
+    assert again.exit_code == 0, again.output
+    assert run.info.config["teacher"]["base_url"] == second.url
 
 
 def test_what_the_teachers_server_refuses_is_told_and_noted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,6 +307,7 @@ def test_a_generated_world_is_the_same_bytes_for_the_same_seed(folder: Path) -> 
     [
         (("--gold", "--student", "x"), "give one of them"),
         (("--checkpoint", "77"), "name it with --student"),
+        (("--student", ""), "--student is empty"),
     ],
 )
 def test_options_of_an_evaluation_that_say_nothing_together(options: tuple[str, ...], said: str) -> None:
@@ -307,9 +325,15 @@ def test_a_run_goes_on_whatever_its_files_are_called_as_long_as_they_hold_the_sa
     assert steper("collect", "--name", "g", "-d", "train.json", settings=settings).exit_code == 0
     more = (*settings, "data.evaluation_questions=7")
     assert steper("collect", "--name", "g", "-d", "./train.json", settings=more).exit_code == 0
+    assert RunDir(folder / "runs" / "g").info.dataset == "2wikimultihopqa"
     write_rows(folder / "train.json", [wiki_row(1), wiki_row(3)])
     changed = refused(steper("collect", "--name", "g", "-d", "train.json", settings=settings))
     assert "changed: corpus, questions" in changed
+
+
+def test_a_recipe_that_an_editor_of_windows_wrote_is_read(folder: Path) -> None:
+    (folder / "mine.toml").write_text('name = "mine"\n', encoding="utf-8-sig")
+    assert 'name = "mine"' in steper("recipes", "mine.toml").output
 
 
 def test_recipes_are_listed_and_printed_with_their_values() -> None:

@@ -121,6 +121,17 @@ def test_cells_are_listed_as_commands(file: Path, tiny_model: Path) -> None:
     assert "--only steper --seed 1" in listed[-1] and "-s student.model=" in listed[-1]
 
 
+def test_a_variant_that_fails_keeps_no_other_from_the_table(file: Path, tiny_model: Path, tmp_path: Path) -> None:
+    torn = tmp_path / "torn.toml"
+    broken = '[[variants]]\nname = "torn"\nset = ["train.method=logit-kd"]\n\n[[variants]]\nname = "steper"'
+    torn.write_text(STUDY.replace("seeds = [0, 1]", "seeds = [0]").replace('[[variants]]\nname = "steper"', broken))
+    result = steper(torn, tiny_model, "--out", str(tmp_path / "table.md"))
+    assert result.returncode == 2 and "1 of 4 cells failed (tiny-torn-s0)" in result.stderr
+    assert "! tiny-torn-s0: loss = logits follows a local model" in " ".join(result.stdout.split())
+    rows = [line.split(" | ")[0] for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| ")]
+    assert rows[2:] == ["| base", "| vanilla-kd", "| steper"]
+
+
 def test_a_table_that_nobody_can_write_is_told_before_anything_runs(file: Path, tiny_model: Path) -> None:
     result = steper(file, tiny_model, "--out", "nowhere/table.md")
     assert result.returncode == 2 and "nowhere/table.md: there is no folder nowhere" in result.stderr

@@ -157,3 +157,14 @@ def test_a_storage_of_log_probabilities_takes_no_teacher_from_a_loss_that_does_n
     assert followed_teacher(load_recipe("demo", shared), load_recipe("demo", shared).train) is None
     features = load_recipe("demo", (*shared, "train.method=feature-kd"))
     assert followed_teacher(features, features.train) == tiny_model
+
+
+def test_an_evaluated_student_is_known_by_the_model_it_was_trained_from(
+    collected: tuple[str, ...], wide_model: Path
+) -> None:
+    trained("wide", collected, f"student.model={wide_model}")
+    # The recipe's own student is another one.
+    command = ["evaluate", "--name", "asked", "--student", "wide", *options(*collected, "reasoning.max_new_tokens=4")]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    assert RunDir(Path("runs/asked")).info.model == str(wide_model)

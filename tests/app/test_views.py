@@ -126,6 +126,14 @@ def test_other_settings_are_another_system_and_other_weights_are_not(make_run: M
 
     rows = table(of(1, 0, 4), of(2, 1, 4), of(3, 2, 8), of(4, 3, 8))
     assert {row["sub"] for row in rows if row["token"] is None} == {"seeds 0, 1", "seeds 2, 3"}
+    # How files are called and how many questions go side by side are none of it.
+    spelt = [
+        make_run(
+            5 + n, seed=n, config={"questions": "q", "corpus": "c", "data": {"paths": [path]}, "reasoning": window}
+        )
+        for n, (path, window) in enumerate([("data", {"window": 4}), ("./data", {"window": 8})])
+    ]
+    assert len(seed_groups(spelt)) == 1
     # The same prompt is part of a system too.
     assert seed_groups([of(1, 0, 4), of(2, 1, 4, demonstrations=2)]) == {}
 

@@ -260,6 +260,16 @@ def test_a_plain_server_does_without_what_it_refuses_too(server: Server) -> None
     assert "seed" not in server.asked[1][2] and server.asked[1][2]["temperature"] == 0.0
 
 
+def test_a_prompt_that_a_server_finds_too_long_ends_its_chain_alone(server: Server) -> None:
+    # As text-generation-inference words it.
+    server.gives(
+        fault(422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 4090 `inputs`"),
+        plain("Tiv"),
+    )
+    found = ServerModel("m", base_url=server.url, endpoint="completions").complete([PROMPT, PROMPT], [1, 2])
+    assert sorted(each.problem or "" for each in found) == ["", "too_long"]
+
+
 @pytest.mark.parametrize(("option", "calls"), [("temperature", 2), ("max_tokens", 2), ("n", 1), ("messages", 1)])
 def test_a_refusal_that_leaving_an_option_out_does_not_end_is_an_error(server: Server, option: str, calls: int) -> None:
     server.gives(fault(400, "not today", param=option))

@@ -80,6 +80,14 @@ def test_a_run_is_running_while_held_and_finished_after(tmp_path: Path) -> None:
     assert 0 <= info.seconds < 60
 
 
+def test_a_run_is_called_as_its_folder_is(tmp_path: Path) -> None:
+    with open_run(tmp_path / "first", kind=RunKind.COLLECT, config={}, dataset="d", model="m"):
+        pass
+    renamed = RunDir((tmp_path / "first").rename(tmp_path / "second"))
+    assert renamed.info.name == "second"
+    assert renamed.update(counts={"chains": 1}).name == renamed.info.name
+
+
 def test_everything_appended_comes_back(tmp_path: Path) -> None:
     passages = [Passage.of("t", "x"), Passage.of("t", "y")]
     question = Question(id="q", dataset="d", text="?", answer="x")
