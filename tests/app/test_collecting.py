@@ -9,11 +9,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
-from app.collecting import keep_rule
+from app.collecting import collected_alike, keep_rule
+from app.options import open_place
 from steper_core.config import CollectSection
 from steper_core.records import Chain, Question, Step, StopReason, ability_of
 from steper_core.run_records import RunKind
 from steper_core.rundir import RunDir, open_run
+from tests.app.test_cli import wiki_row, write_rows
 
 SETTINGS = ("worlds.passages=60", "worlds.train_questions=6", "worlds.held_out_questions=2", "worlds.test_questions=4")
 
@@ -95,6 +97,18 @@ def test_a_step_that_is_empty_or_cut_teaches_nothing(first: str, is_cut: bool, r
     )
     chain = Chain(question_id="q", steps=steps, answer="Tiv", stop_reason=StopReason.ANSWERED)
     assert keep_rule(CollectSection())(question, chain) == reason
+
+
+def test_a_teachers_run_is_known_again_wherever_its_files_are_found(tmp_path: Path, folder: Path) -> None:
+    write_rows(tmp_path / "train.json", [wiki_row(1), wiki_row(2)])
+    settings = ("data.held_out_questions=0", "retrieval.top_k=1")
+    options = [part for setting in settings for part in ("-s", setting)]
+    result = CliRunner().invoke(main, ["collect", "--name", "g", "-d", "train.json", *options])
+    assert result.exit_code == 0, result.output
+    again = open_place(None, settings, ("./train.json",), folder)
+    assert collected_alike(again, RunDir(folder / "g"))
+    other = open_place(None, (settings[0], "retrieval.top_k=2"), ("train.json",), folder)
+    assert not collected_alike(other, RunDir(folder / "g"))
 
 
 def test_no_question_left_to_train_on_is_told_before_a_teacher_is_asked() -> None:
