@@ -25,6 +25,8 @@ COLUMNS: Mapping[ScoreName, str] = {
     ("acc", ""): "Acc",
     ("acc_text", ""): "Acc, whole text",
     ("gold_recall", ""): "Gold recall",
+    ("hops_reached", ""): "Hops reached",
+    ("steps_before_error", ""): "Steps before error",
     ("sub_answer", "initialization"): "Sub-answers, init",
     ("sub_answer", "expansion"): "Sub-answers, exp",
 }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, Self, TypeVar
 from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.state import Params
 
@@ -24,10 +27,56 @@ class PageState(Protocol):
 
 State = TypeVar("State", bound=PageState)
 
+_WRITTEN = "written_url"
+_ON_ITS_WAY = 3.0
+"""Seconds in which a browser may send an event with a URL that it has not replaced yet by the last written one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Written:
+    """What was written last: for which page, when, over which queries, and what."""
+
+    page: str
+    at: float
+    over: frozenset[str]
+    params: Params
+
 
 def read(kind: type[State]) -> State:
-    """The state that the URL holds."""
-    return kind.parse({name: st.query_params.get_all(name) for name in st.query_params})
+    """The state that the URL holds, or will once the browser has heard of the last change.
+
+    An event that a reader causes before that comes with the URL of before, and would undo the change.
+    """
+    return kind.parse(_current(kind.__name__))
+
+
+def _current(page: str) -> Params:
+    shown = _shown()
+    last = _last_written(page)
+    return last.params if last is not None and _spelt(shown) in last.over else shown
+
+
+def _last_written(page: str) -> _Written | None:
+    """What was written for this page just now, unless the reader has gone back or on since."""
+    last: _Written | None = st.session_state.get(_WRITTEN)
+    context = get_script_run_ctx()
+    went_back = context is not None and context.is_history_navigation
+    fresh = last is not None and last.page == page and time.monotonic() - last.at < _ON_ITS_WAY
+    return last if fresh and not went_back else None
+
+
+def _shown() -> Params:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def _spelt(params: Params) -> str:
+    return urlencode(sorted(params.items()), doseq=True)
+
+
+def go(page: str, params: Mapping[str, Sequence[str]]) -> None:
+    """Show another page, or the same one with another state; the script that draws this one ends here."""
+    st.session_state.pop(_WRITTEN, None)
+    st.switch_page(f"app_pages/{page}.py", query_params={name: list(values) for name, values in params.items()})
 
 
 def href(page: str, params: Mapping[str, Sequence[str]]) -> str:
@@ -37,7 +86,11 @@ def href(page: str, params: Mapping[str, Sequence[str]]) -> str:
 
 def write(state: PageState) -> None:
     """Make the URL hold a state."""
-    st.query_params.from_dict(state.params())
+    page, params, shown = type(state).__name__, state.params(), _shown()
+    last = _last_written(page)
+    over = {_spelt(shown)} | (last.over | {_spelt(last.params)} if last else set())
+    st.session_state[_WRITTEN] = _Written(page, time.monotonic(), frozenset(over - {_spelt(params)}), params)
+    st.query_params.from_dict(params)
 
 
 def enter(kind: type[State]) -> State:
@@ -49,6 +102,9 @@ def enter(kind: type[State]) -> State:
     arrived = st.session_state.get("page") != name
     st.session_state["page"] = name
     state = read(kind)
+    if _spelt(_current(name)) != _spelt(_shown()):
+        # What told the browser of it may have been thrown away with the run that wrote it.
+        st.query_params.from_dict(_current(name))
     left: State | None = st.session_state.get(f"left_{name}")
     if arrived and left is not None and not st.query_params:
         state = left

@@ -168,13 +168,14 @@ def _handle(event: Event) -> None:
     if kind == "open":
         _change(question=str(value), step=None)
     elif kind == "gold":
-        _change(gold=not state.gold)
+        _change(gold=bool(value))
     elif kind in ("turn", "run"):
         store = open_store()
         known = _readable(store)
         tokens, _ = find_runs(state.runs, known)
         if kind == "run":
-            _change_run(store, state, known, tokens, value)
+            shown = state if value["question"] is None else dataclasses.replace(state, question=str(value["question"]))
+            _change_run(store, shown, known, tokens, value["by"])
         else:
             _turn(store, state, [known[token] for token in tokens], value)
 

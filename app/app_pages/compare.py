@@ -15,7 +15,7 @@ from app.plain import inert, one_line
 from app.state import CompareState, find_runs, run_tokens
 from app.store import Store
 from app.training_charts import checkpoint_figure
-from app.urls import enter, read, write
+from app.urls import enter, go, read, write
 from app.views.checkpoints import scored_checkpoints, trained_run
 from app.views.compare_choice import choose_score, offer_group
 from app.views.compare_costs import cost_remarks, cost_rows, pareto_plots
@@ -259,7 +259,7 @@ def _handle(event: Event) -> None:
 
 def _follow(event: Event | None) -> None:
     if event and event[0] == "go":
-        st.switch_page(f"app_pages/{event[1]['page']}.py", query_params=event[1]["params"])
+        go(event[1]["page"], event[1]["params"])
 
 
 show()

@@ -11,7 +11,7 @@ from app.seeds import seed_groups
 from app.state import RunsState, pages, run_tokens
 from app.store import Store
 from app.tokens import KINDS
-from app.urls import enter, read, write
+from app.urls import enter, go, read, write
 from app.views.component import Event
 from app.views.frame import begin
 from app.views.messages import show_mixed_versions, show_no_match
@@ -40,7 +40,7 @@ def show() -> None:
     show_mixed_versions(mixed_versions(rows))
     turn_pages(count, page, lambda number: _change(page=number), key="runs_page")
     if event and event[0] == "go":
-        st.switch_page(f"app_pages/{event[1]['page']}.py", query_params={"run": event[1]["runs"]})
+        go(event[1]["page"], {"run": event[1]["runs"]})
 
 
 def _filters(store: Store, state: RunsState) -> None:

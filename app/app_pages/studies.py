@@ -10,7 +10,7 @@ from app.plain import one_line
 from app.state import StudiesState, run_tokens
 from app.study_table import COLUMNS, StudyResult, headline, studies_of
 from app.urls import enter, read, while_shown, write
-from app.views.frame import begin
+from app.views.frame import begin, chart_colours
 from app.views.study import show_variants, study_figure
 from app.views.widgets import names_apart
 
@@ -64,9 +64,7 @@ def _draw(result: StudyResult, state: StudiesState) -> None:
         width=380,
         on_change=while_shown(_take_score),
     )
-    theme = st.context.theme.type or "light"
-    ink, line = st.get_option(f"theme.{theme}.textColor"), st.get_option(f"theme.{theme}.borderColor")
-    st.plotly_chart(study_figure(result, score, ink, line), config={"displayModeBar": False}, key="study_chart")
+    st.plotly_chart(study_figure(result, score, *chart_colours()), config={"displayModeBar": False}, key="study_chart")
 
 
 def _take_score() -> None:

@@ -45,6 +45,7 @@ def heading_data(project: ProjectRow, state: AnnotateState) -> dict[str, Any]:
         "closed": project.closed,
         "person": one_line(state.person, 60),
         "deciding": decides,
+        "item": state.item,
     }
 
 
@@ -64,7 +65,7 @@ def _turn_to() -> None:
 
 def _handle(event: Event) -> None:
     now = read(AnnotateState)
-    kind = event[0]
+    kind, item = event
     if kind == "projects":
         write(AnnotateState(person=now.person))
     elif kind == "person":
@@ -73,7 +74,8 @@ def _handle(event: Event) -> None:
         write(AnnotateState(project=now.project, person=now.person, view="disagreements"))
     elif kind == "history":
         write(AnnotateState(project=now.project, person=now.person, view="history", item=now.item))
-    elif kind == "next":
+    elif kind == "next" and item == now.item:
+        # A second click was meant for the item that the first one left.
         _go_on(now)
 
 

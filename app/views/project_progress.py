@@ -208,13 +208,28 @@ def _offer_release(project: ProjectRow, people: Sequence[ProgressRow], decides: 
         )
         # No counts in the field: it would not know its own choice again once one changes.
         shown = names_apart({name: name for name in sorted(held)}, 60)
-        st.selectbox("Whose", list(shown), key="release_person", format_func=lambda name: shown.get(name, name))
+        # Nobody is chosen until somebody is: a second press must not give back the next person's.
+        person = st.selectbox(
+            "Whose",
+            list(shown),
+            index=None,
+            placeholder="choose",
+            key="release_person",
+            format_func=lambda name: shown.get(name, name),
+        )
         st.text(", ".join(f"{shown[name]}: {held[name]:,}" for name in shown))
-        st.button("Give back", type="primary", on_click=_release, args=(project.id,), key="release")
+        st.button(
+            "Give back",
+            type="primary",
+            on_click=_release,
+            args=(project.id, person),
+            key="release",
+            disabled=person is None,
+        )
 
 
-def _release(project_id: int) -> None:
-    release(open_store().database(), project_id, st.session_state["release_person"])
+def _release(project_id: int, person: str) -> None:
+    release(open_store().database(), project_id, person)
 
 
 @st.cache_data(show_spinner=False, max_entries=20)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import streamlit as st
-
 from app.plain import one_line
 from app.state import AnnotateState
 from app.tokens import ABILITIES, ABILITY_COLOURS, ABILITY_INKS
-from app.urls import href, write
+from app.urls import go, href, write
 from app.views.component import Component, Event
 from app.views.label_words import label_chip
 from evaluators.label_rubric import LabelVerdict
@@ -104,7 +102,7 @@ def draw_table(
     event = _TABLE.draw(data, key=key, on_event=_enter)
     page, params = _wanted(event)
     if page in _ELSEWHERE:
-        st.switch_page(f"app_pages/{page}.py", query_params=params)
+        go(page, params)
 
 
 def _enter(event: Event) -> None:

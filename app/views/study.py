@@ -16,9 +16,6 @@ from evaluators.over_seeds import SystemMean
 _ROW, _AROUND = 44, 90
 _MOST_RUNS = 8
 
-DRAWN_OVER: Mapping[str, str] = {"scaling": "Parameters of the student", "out-of-domain": ""}
-"""Kinds of studies whose variants lie on an axis of their own."""
-
 
 def show_variants(result: StudyResult, tokens: Mapping[int, str]) -> None:
     """Draw the table; `tokens` are the short names of runs by id."""
@@ -87,7 +84,7 @@ def study_figure(result: StudyResult, score: ScoreName, ink: str, line: str) -> 
         margin={"l": 10, "r": 10, "t": 10, "b": 50},
         font={"color": ink},
     )
-    figure.update_xaxes(gridcolor=line, title=DRAWN_OVER["scaling"] if scaling else title, automargin=True)
+    figure.update_xaxes(gridcolor=line, title="Parameters of the student" if scaling else title, automargin=True)
     figure.update_yaxes(gridcolor=line, title=title if scaling else None, automargin=True)
     if scaling:
         figure.update_xaxes(type="log")

@@ -195,6 +195,23 @@ def test_whoever_has_moved_on_stays_there_when_the_app_puts_the_desk_up_anew(
     assert given == {(2, "rating"): 1, (3, "rating"): 1, (0, "verdict"): 0}
 
 
+def test_the_second_click_of_a_double_one_takes_nothing_back_and_skips_nothing(
+    browser_page: Page, labelling: str, engine: Database, project: Maker
+) -> None:
+    name = project(4, first=4)
+    visit(browser_page, labelling, name, "ann")
+    browser_page.get_by_role("button", name="1 ").first.dblclick()
+    expect(chosen(browser_page)).to_have_count(1)
+    browser_page.get_by_role("button", name="Skip the item").dblclick()
+    # Nor does a key that is held down on the button.
+    browser_page.get_by_role("button", name="Skip the item").focus()
+    for _ in range(3):
+        browser_page.keyboard.down("Enter")
+    browser_page.keyboard.up("Enter")
+    saved(browser_page)
+    assert [row.field for row in changes(engine, name)] == ["rating", "skip", "skip"]
+
+
 def test_a_submission_is_undone_and_a_skipped_item_comes_no_more(
     browser_page: Page, labelling: str, engine: Database, project: Maker
 ) -> None:

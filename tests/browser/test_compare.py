@@ -179,7 +179,7 @@ def test_the_curve_of_a_training_run_stands_beside_its_losses(
 ) -> None:
     visit(browser_page, f"{dashboard}/compare?train={known['steper-s1'][0]}")
     expect(browser_page.locator(".js-plotly-plot .subplot")).to_have_count(5)
-    expect(browser_page.locator(".legend .traces")).to_have_count(4)
+    expect(browser_page.locator(".legend .traces")).to_have_count(7)
 
 
 def test_an_empty_database_says_what_to_do(browser_page: Page, empty_dashboard: str) -> None:

@@ -143,6 +143,22 @@ def test_the_start_page_answers_to_its_name_too(browser_page: Page, dashboard: s
     expect(browser_page.get_by_text("Page not found")).to_have_count(0)
 
 
+def test_two_events_before_the_first_is_answered_both_hold(browser_page: Page, dashboard: str) -> None:
+    visit(browser_page, dashboard)
+    browser_page.get_by_label("Compare eval-base").wait_for()
+    browser_page.evaluate(
+        """async () => {
+            const roots = [...document.querySelectorAll("*")].map((node) => node.shadowRoot).filter(Boolean);
+            const find = (query) => roots.map((root) => root.querySelector(query)).find(Boolean);
+            find("input[aria-label='Compare eval-base']").click();
+            await new Promise((resolve) => setTimeout(resolve, 20));
+            find("button[data-focus=sort-f1]").click();
+        }"""
+    )
+    expect(browser_page).to_have_url(re.compile("tick=.*sort=|sort=.*tick="))
+    expect(browser_page.get_by_label("Compare eval-base")).to_be_checked()
+
+
 def test_ticked_runs_stand_side_by_side(
     browser_page: Page, dashboard: str, tokens: dict[str, str], strangers: list[str]
 ) -> None:
@@ -281,8 +297,9 @@ def test_training_draws_every_loss_and_says_what_has_no_sigma(
     browser_page: Page, dashboard: str, tokens: dict[str, str], runs: dict[str, RunRow], sample_url: str
 ) -> None:
     visit(browser_page, f"{dashboard}/training?run={tokens['steper-s1']}&run={tokens['vanilla-kd-s1']}")
-    expect(browser_page.locator(".js-plotly-plot .subplot")).to_have_count(4)
-    expect(browser_page.locator(".legend .traces")).to_have_count(6)
+    # Loss, sigma, rate, three scores of the evaluated checkpoints, and speed.
+    expect(browser_page.locator(".js-plotly-plot .subplot")).to_have_count(7)
+    expect(browser_page.locator(".legend .traces")).to_have_count(7)
     rows = browser_page.locator("table tbody tr")
     expect(rows.nth(0)).not_to_contain_text("no sigma")
     expect(rows.nth(1)).to_contain_text("no sigma")

@@ -69,6 +69,30 @@ def test_a_drawing_under_way_does_not_undo_a_tick(table: Table) -> None:
     assert table.ticked() == {"a", "c"}
 
 
+def test_a_press_outlives_the_button_that_a_drawing_replaces(table: Table) -> None:
+    table.draw()
+    table.page.locator("[data-focus=tick-b]").hover()
+    table.page.mouse.down()
+    table.draw()
+    table.page.mouse.up()
+    assert table.sent() == ["b"]
+    # One that ends on another button is none.
+    table.page.locator("[data-focus=tick-a]").hover()
+    table.page.mouse.down()
+    table.draw("b")
+    table.page.locator("[data-focus=tick-c]").hover()
+    table.page.mouse.up()
+    assert table.ticked() == {"b"} and table.sent() == ["b"]
+
+
+def test_runs_are_not_followed_while_a_tick_is_on_its_way_and_none_is_ticked_beyond_the_last(table: Table) -> None:
+    table.draw("a", "b")
+    table.tick("c")
+    assert table.page.locator(".compare .go").evaluate("(node) => node.inert")
+    table.draw("a", "b", "c")
+    assert not table.page.locator(".compare .go").evaluate("(node) => node.inert")
+
+
 def test_what_was_drawn_can_be_undone_by_going_back(table: Table) -> None:
     table.draw()
     table.tick("a")

@@ -1,5 +1,6 @@
 // What the desk (annotate_desk.js) holds, drawn: evidence, the chain so far, the step at hand, its labels, progress.
-// A press with the keyboard keeps the focus; one with the pointer gives it up, for Enter to mean "next" again.
+// A press with the keyboard keeps the focus; one with the pointer gives it up, for Enter to mean "next" again. The
+// second click of a double one says nothing: it would take back what the first one set, or skip what nobody has seen.
 const press = (key, act, props, ...words) =>
   h(
     "button",
@@ -8,7 +9,7 @@ const press = (key, act, props, ...words) =>
       "data-focus": `key-${key}`,
       onclick: (event) => {
         if (event.detail) event.currentTarget.blur();
-        act();
+        if (event.detail < 2 || walks.includes(act)) act();
       },
       ...props,
     },
@@ -16,6 +17,9 @@ const press = (key, act, props, ...words) =>
     " ",
     ...words,
   );
+
+// What may be clicked as fast as one likes.
+const walks = [next, back, undo];
 
 const chip = (ability) =>
   ability && h("span", { class: "chip", title: ability.name, vars: { "--chip": ability.colour, "--chip-ink": ability.ink } }, ability.short);
@@ -219,6 +223,7 @@ const drawAll = () => {
   const { nodes } = desk;
   const place = desk.cursor?.place ?? 0;
   nodes.root.classList.toggle("idle", !of);
+  nodes.root.dataset.about = `${of?.id}/${place}`;
   nodes.question.replaceChildren(of ? folded(of.question, 400, `question-${of.id}`) : h("span", { class: "grey" }, rest()));
   nodes.evidence.replaceChildren(...(of ? evidence(of, place).flat(9).filter(Boolean) : []));
   nodes.sofar.replaceChildren(...(of ? sofar(of, place) : []));

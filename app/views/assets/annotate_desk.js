@@ -283,7 +283,10 @@ const pressed = (event) => {
   const elsewhere = !event.composedPath().includes(desk.nodes.root) && target.closest?.("button, a, [role=radio], [role=tab], [role=menuitem]");
   if (elsewhere && event.key.startsWith("Arrow")) return;
   // Enter on a button that has the focus presses the button.
-  if (event.key === "Enter" && target instanceof HTMLElement && /^(BUTTON|A|SUMMARY)$/.test(target.tagName)) return;
+  if (event.key === "Enter" && target instanceof HTMLElement && /^(BUTTON|A|SUMMARY)$/.test(target.tagName)) {
+    if (event.repeat) event.preventDefault();
+    return;
+  }
   const act = answer(event.key);
   if (!act || (desk.data.closed && act !== showHelp)) return;
   event.preventDefault();

@@ -47,6 +47,7 @@ const follow = (href, follower, ...children) =>
     "a",
     {
       href,
+      "data-focus": `to-${href}`,
       onclick: (event) => {
         if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
         event.preventDefault();
@@ -56,10 +57,28 @@ const follow = (href, follower, ...children) =>
     ...children,
   );
 
+// A drawing that comes while a button is pressed puts another one in its place, and the browser gives the click to
+// neither: the new one takes it, if it means the same thing (`data-about`).
+const carryPresses = (root) => {
+  let pressed = null;
+  root.addEventListener("pointerdown", (event) => {
+    const button = event.target.closest?.("[data-focus]");
+    pressed = button && { button, about: root.dataset.about };
+  });
+  root.addEventListener("pointerup", (event) => {
+    const before = pressed;
+    pressed = null;
+    const button = event.target.closest?.("[data-focus]");
+    if (!before || !button || before.button.isConnected) return;
+    if (button.dataset.focus === before.button.dataset.focus && root.dataset.about === before.about) button.click();
+  });
+};
+
 const draw = (parent, ...nodes) => {
   let root = parent.querySelector(".root");
   if (!root) {
     root = h("div", { class: "root" });
+    carryPresses(root);
     parent.append(root);
   }
   const focus = parent.activeElement?.dataset?.focus;

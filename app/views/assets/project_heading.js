@@ -1,8 +1,8 @@
 export default ({ data, parentElement, setTriggerValue }) => {
-  const link = (kind, label) =>
+  const link = (kind, label, value = null) =>
     h(
       "button",
-      { class: "more", type: "button", "data-focus": kind, onclick: () => setTriggerValue("event", { kind, value: null }) },
+      { class: "more", type: "button", "data-focus": kind, onclick: () => setTriggerValue("event", { kind, value }) },
       label,
     );
   draw(
@@ -19,7 +19,7 @@ export default ({ data, parentElement, setTriggerValue }) => {
           "span",
           { class: "deciding" },
           link("list", "back to the list"),
-          link("next", "next open one ›"),
+          link("next", "next open one ›", data.item),
           link("history", "history of this item"),
         ),
     ),

@@ -15,6 +15,7 @@ export default ({ data, parentElement, setTriggerValue }) => {
   if (pending && (pending.id === data.active || Date.now() - pending.at > PATIENCE)) pending = null;
   let cursor = pending && ids.includes(pending.id) ? pending.id : data.active;
   let turning = false;
+  let { gold } = data;
 
   const row = (item) =>
     h(
@@ -92,9 +93,9 @@ export default ({ data, parentElement, setTriggerValue }) => {
   const actions = {
     j: () => step(1),
     k: () => step(-1),
-    "[": () => send("run", -1),
-    "]": () => send("run", 1),
-    g: () => send("gold", true),
+    "[": () => send("run", { by: -1, question: cursor }),
+    "]": () => send("run", { by: 1, question: cursor }),
+    g: () => send("gold", (gold = !gold)),
     "/": () => document.querySelector(`input[aria-label="${data.search}"]`)?.focus(),
   };
   const pressed = (event) => {

@@ -85,6 +85,9 @@ export default ({ data, parentElement, setTriggerValue }) => {
     for (const token of tokens) newTicks.set(token, { on, since: performance.now() });
     ticked = ticked.filter((token) => !tokens.includes(token)).concat(on ? tokens : []);
     send("tick", ticked);
+    // They lead to the runs of the drawing.
+    const doors = parentElement.querySelector(".compare .go");
+    if (doors) doors.inert = true;
   };
 
   const full = ticked.length >= data.most;
@@ -98,7 +101,10 @@ export default ({ data, parentElement, setTriggerValue }) => {
       "data-focus": `tick-${row.token}`,
       disabled: full && !ticked.includes(row.token),
       title: full && !ticked.includes(row.token) ? `Up to ${data.most} runs are compared` : "Compare",
-      onchange: (event) => sendTicks([row.token], event.target.checked),
+      onchange: (event) => {
+        if (event.target.checked && ticked.length >= data.most) event.target.checked = false;
+        else sendTicks([row.token], event.target.checked);
+      },
     });
     box.checked = ticked.includes(row.token);
     return h("td", { class: "tick" }, h("label", {}, box, run && letter(run)));
