@@ -73,12 +73,6 @@ def _spelt(params: Params) -> str:
     return urlencode(sorted(params.items()), doseq=True)
 
 
-def go(page: str, params: Mapping[str, Sequence[str]]) -> None:
-    """Show another page, or the same one with another state; the script that draws this one ends here."""
-    st.session_state.pop(_WRITTEN, None)
-    st.switch_page(f"app_pages/{page}.py", query_params={name: list(values) for name, values in params.items()})
-
-
 def href(page: str, params: Mapping[str, Sequence[str]]) -> str:
     """The address of another page, relative to this one."""
     return f"{page}?{urlencode(params, doseq=True)}"

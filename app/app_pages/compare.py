@@ -15,7 +15,7 @@ from app.plain import inert, one_line
 from app.state import CompareState, find_runs, run_tokens
 from app.store import Store
 from app.training_charts import checkpoint_figure
-from app.urls import enter, go, read, write
+from app.urls import enter, read, write
 from app.views.checkpoints import scored_checkpoints, trained_run
 from app.views.compare_choice import choose_score, offer_group
 from app.views.compare_costs import cost_remarks, cost_rows, pareto_plots
@@ -93,7 +93,7 @@ def _compare(store: Store, state: CompareState, runs: Runs) -> None:
     table = store.score_table(ids, whole)
     _show_scores(store, state, runs, table, whole, comparison.shared, len(held))
     _show_abilities(store, state, runs, held)
-    _follow(show_flow(runs, store.outcomes(ids)))
+    show_flow(runs, store.outcomes(ids))
     for title, groups, param in (("Kind", comparison.kinds, "kind"), ("Hops", comparison.hops, "hops")):
         _show_groups(runs, score, title, groups, param)
     _show_costs(runs, score, table)
@@ -131,7 +131,7 @@ def _show_scores(
     rows = score_rows(table, runs, door=lambda _: {}, focus=score, reasons=_reasons(store, runs, names))
     data = {"title": "Scores", "note": note, "first": "Score", "runs": columns(runs), "rows": rows}
     action = {"label": more, "kind": "scores"}
-    _follow(draw_table({**data, "foot": [table.note], "action": action}, key="compare_matrix", on_event=_handle))
+    draw_table({**data, "foot": [table.note], "action": action}, key="compare_matrix", on_event=_handle)
 
 
 def _show_abilities(store: Store, state: CompareState, runs: Runs, held: Sequence[str]) -> None:
@@ -141,7 +141,7 @@ def _show_abilities(store: Store, state: CompareState, runs: Runs, held: Sequenc
     rows = ability_rows(table, runs, door=lambda _: {}, focus=score, reasons=_reasons(store, runs, names))
     if rows:
         data = {"title": "Steps, by ability", "note": "", "first": "Ability", "runs": columns(runs), "rows": rows}
-        _follow(draw_table({**data, "foot": [table.note]}, key="compare_abilities", on_event=_handle))
+        draw_table({**data, "foot": [table.note]}, key="compare_abilities", on_event=_handle)
 
 
 def _show_groups(runs: Runs, score: ScoreName, title: str, table: Table, param: str) -> None:
@@ -153,7 +153,7 @@ def _show_groups(runs: Runs, score: ScoreName, title: str, table: Table, param: 
         rows = group_rows(table, runs, score, door=door)
         label = score_label(*score)
         data = {"title": f"By {title.lower()}", "note": label, "first": title, "runs": columns(runs), "rows": rows}
-        _follow(draw_table({**data, "foot": [table.note]}, key=f"compare_{param}", on_event=_handle))
+        draw_table({**data, "foot": [table.note]}, key=f"compare_{param}", on_event=_handle)
 
 
 def _show_costs(runs: Runs, score: ScoreName, table: Table) -> None:
@@ -255,11 +255,6 @@ def _handle(event: Event) -> None:
         _change(score=value[0], ability=value[1])
     elif kind == "scores":
         _change(everything=not state.everything)
-
-
-def _follow(event: Event | None) -> None:
-    if event and event[0] == "go":
-        go(event[1]["page"], event[1]["params"])
 
 
 show()

@@ -11,7 +11,7 @@ from app.seeds import seed_groups
 from app.state import RunsState, pages, run_tokens
 from app.store import Store
 from app.tokens import KINDS
-from app.urls import enter, go, read, write
+from app.urls import enter, read, write
 from app.views.component import Event
 from app.views.frame import begin
 from app.views.messages import show_mixed_versions, show_no_match
@@ -36,11 +36,9 @@ def show() -> None:
     count = pages(len(rows), _PAGE_SIZE)
     page = min(state.page, count)
     shown = rows[(page - 1) * _PAGE_SIZE : page * _PAGE_SIZE]
-    event = show_runs(run_tokens(store.runs()), shown, seed_groups(rows), state, on_event=_handle)
+    show_runs(run_tokens(store.runs()), shown, seed_groups(rows), state, on_event=_handle)
     show_mixed_versions(mixed_versions(rows))
     turn_pages(count, page, lambda number: _change(page=number), key="runs_page")
-    if event and event[0] == "go":
-        go(event[1]["page"], {"run": event[1]["runs"]})
 
 
 def _filters(store: Store, state: RunsState) -> None:

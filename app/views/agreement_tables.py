@@ -9,7 +9,7 @@ from app.agreeing import RESAMPLES, RESOLVED, TAG, Findings, Machine
 from app.formats import percent
 from app.plain import one_line, plain
 from app.tokens import ABILITIES, ABILITY_COLOURS, ABILITY_INKS
-from app.views.component import Component, Event
+from app.views.component import Component
 from evaluators.agreement import Agreement, Confusion, Labels, PairAgreement, Unit, agree_pair
 from evaluators.label_rubric import LabelRubric
 from evaluators.people import Share
@@ -19,9 +19,9 @@ _NAME = 40
 _SHOWN = 40
 
 
-def draw(data: dict[str, Any], *, key: str, on_event: Any = None) -> Event | None:
+def draw(data: dict[str, Any], *, key: str, on_event: Any = None) -> None:
     """Draw a table, or the labels of two raters."""
-    return _TABLE.draw({"kind": "table", **data}, key=key, on_event=on_event)
+    _TABLE.draw({"kind": "table", **data}, key=key, on_event=on_event)
 
 
 def people_table(found: Findings, controls: Mapping[str, Share]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from app.plain import one_line
 from app.tokens import RIGHT, WRONG, chosen_run
 from app.views.compare_table import pair_door
-from app.views.component import Component, Event
+from app.views.component import Component
 from db.queries import RunRow
 from evaluators.significance import PairedResult
 from evaluators.verdict import format_p
@@ -22,9 +22,9 @@ _PARTS = (
 )
 
 
-def show_flow(runs: Mapping[str, RunRow], outcomes: Sequence[PairedResult | None]) -> Event | None:
+def show_flow(runs: Mapping[str, RunRow], outcomes: Sequence[PairedResult | None]) -> None:
     """Draw a strip for each run after the first."""
-    return _FLOW.draw(flow_data(runs, outcomes), key="compare_flow")
+    _FLOW.draw(flow_data(runs, outcomes), key="compare_flow")
 
 
 def flow_data(runs: Mapping[str, RunRow], outcomes: Sequence[PairedResult | None]) -> dict[str, Any]:

@@ -27,9 +27,9 @@ Door = Callable[[Line], dict[str, list[str]] | None]
 """Where a line's numbers lead: parameters for the chains page beside the runs, None for nowhere."""
 
 
-def draw_table(data: dict[str, Any], *, key: str, on_event: Callable[[Event], None] | None = None) -> Event | None:
+def draw_table(data: dict[str, Any], *, key: str, on_event: Callable[[Event], None] | None = None) -> None:
     """Draw a table."""
-    return _TABLE.draw(data, key=key, on_event=on_event)
+    _TABLE.draw(data, key=key, on_event=on_event)
 
 
 def columns(runs: Mapping[str, RunRow]) -> list[dict[str, Any]]:
@@ -100,11 +100,10 @@ def group_rows(table: Table, runs: Mapping[str, RunRow], score: ScoreName, *, do
     ]
 
 
-def pair_door(runs: Mapping[str, RunRow], place: int, params: Mapping[str, list[str]]) -> dict[str, Any]:
+def pair_door(runs: Mapping[str, RunRow], place: int, params: Mapping[str, list[str]]) -> str:
     """A link to the chains of a run beside those of the reference."""
     tokens = list(runs)
-    beside = {"run": tokens[:1] if not place else [tokens[0], tokens[place]], **params}
-    return {"page": "chains", "params": beside, "href": href("chains", beside)}
+    return href("chains", {"run": tokens[:1] if not place else [tokens[0], tokens[place]], **params})
 
 
 def _score_of(line: Line) -> ScoreName:
@@ -122,7 +121,7 @@ def _row(line: Line, runs: Mapping[str, RunRow], meaning: Any, door: Door) -> di
     return {"key": str(line.key), "cells": cells}
 
 
-def _cell(cell: Cell | None, unit: Unit, higher_is_better: bool | None, link: dict[str, Any] | None) -> dict[str, Any]:
+def _cell(cell: Cell | None, unit: Unit, higher_is_better: bool | None, link: str | None) -> dict[str, Any]:
     if cell is None:
         return {"main": MISSING, "side": "", "title": "no such score, or another version of it than the reference's"}
     figure = cell.figure

@@ -20,15 +20,15 @@ class Component:
     def __init__(self, name: str) -> None:
         self._mount = mounted(name)
 
-    def draw(self, data: dict[str, Any], *, key: str, on_event: Callable[[Event], None] | None = None) -> Event | None:
-        """Draw the data; `on_event` is called before the page is drawn again, the event is also returned then."""
+    def draw(self, data: dict[str, Any], *, key: str, on_event: Callable[[Event], None] | None = None) -> None:
+        """Draw the data; `on_event` is called with what a reader did, before the page is drawn again."""
 
         def called() -> None:
             event = _event(st.session_state.get(key))
             if event is not None and on_event is not None:
                 on_event(event)
 
-        return _event(self._mount(key=key, data=data, on_event_change=called))
+        self._mount(key=key, data=data, on_event_change=called)
 
 
 def mounted(name: str, *before: str) -> Any:

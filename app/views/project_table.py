@@ -8,15 +8,12 @@ from typing import Any
 from app.plain import one_line
 from app.state import AnnotateState
 from app.tokens import ABILITIES, ABILITY_COLOURS, ABILITY_INKS
-from app.urls import go, href, write
-from app.views.component import Component, Event
+from app.urls import href
+from app.views.component import Component
 from app.views.label_words import label_chip
 from evaluators.label_rubric import LabelVerdict
 
 _TABLE = Component("project_table")
-_ELSEWHERE = ("agreement", "compare", "chains")
-"""The pages, besides this one, that doors may lead to."""
-
 _LONGEST = 400
 
 Part = dict[str, Any]
@@ -99,29 +96,7 @@ def draw_table(
         "rows": [[list(cell) for cell in row] for row in rows],
         "empty": empty,
     }
-    event = _TABLE.draw(data, key=key, on_event=_enter)
-    page, params = _wanted(event)
-    if page in _ELSEWHERE:
-        go(page, params)
-
-
-def _enter(event: Event) -> None:
-    page, params = _wanted(event)
-    if page == "annotate":
-        write(AnnotateState.parse(params))
-
-
-def _wanted(event: Event | None) -> tuple[str, dict[str, list[str]]]:
-    """Where a click leads; what a browser sends may be anything."""
-    value = event[1] if event is not None and event[0] == "go" else None
-    if not isinstance(value, dict) or not isinstance(value.get("params"), dict):
-        return "", {}
-    params = {
-        str(name): [each for each in values if isinstance(each, str)]
-        for name, values in value["params"].items()
-        if isinstance(values, list)
-    }
-    return str(value.get("page")), params
+    _TABLE.draw(data, key=key)
 
 
 def _door(text: str, page: str, params: dict[str, list[str]], hint: str) -> Part:
@@ -130,5 +105,4 @@ def _door(text: str, page: str, params: dict[str, list[str]], hint: str) -> Part
         "text": one_line(text, _LONGEST),
         "hint": hint,
         "href": href(page, params),
-        "go": {"page": page, "params": params},
     }

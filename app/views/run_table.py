@@ -10,6 +10,7 @@ from app.plain import one_line, plain
 from app.seeds import SeedGroup, system_of
 from app.state import RunsState
 from app.tokens import FIGURES, KINDS, MAX_COMPARED, RUN_LETTERS, chosen_run
+from app.urls import href
 from app.views.component import Component, Event
 from app.views.run_details import details
 from app.views.run_order import kept, ordered, rejected, scored
@@ -38,13 +39,13 @@ def show_runs(
     groups: Mapping[tuple[str, ...], SeedGroup],
     state: RunsState,
     on_event: Callable[[Event], None],
-) -> Event | None:
+) -> None:
     """Draw the tables.
 
     `rows` is the page of runs to list, `known` all runs by their short names, `groups` the seeds of all listed systems:
     a page may end among these.
     """
-    return _TABLE.draw(table_data(known, rows, groups, state), key="run_table", on_event=on_event)
+    _TABLE.draw(table_data(known, rows, groups, state), key="run_table", on_event=on_event)
 
 
 def listed(rows: Sequence[RunRow], sort: str) -> list[RunRow]:
@@ -75,15 +76,16 @@ def table_data(
     }
 
 
-def _doors(known: Mapping[str, RunRow], ticked: Sequence[str]) -> list[dict[str, Any]]:
+def _doors(known: Mapping[str, RunRow], ticked: Sequence[str]) -> list[dict[str, str]]:
     """Where the ticked runs lead: only evaluations have scores to compare, and few chains fit side by side."""
     scored_runs = [token for token in ticked if known[token].kind == "evaluate"]
     beside = ticked[:MAX_COMPARED]
     chains = "Read chains" if len(ticked) == 1 else "Compare chains"
     some = f" of {', '.join(RUN_LETTERS[: len(beside)])}" if len(ticked) > len(beside) else ""
+    scores = {"href": href("compare", {"run": scored_runs}), "label": "Compare scores →"}
     return [
-        *([{**_link("compare", scored_runs), "label": "Compare scores →"}] if len(scored_runs) > 1 else []),
-        {**_link("chains", beside), "label": f"{chains}{some} →"},
+        *([scores] if len(scored_runs) > 1 else []),
+        {"href": href("chains", {"run": beside}), "label": f"{chains}{some} →"},
     ]
 
 
@@ -192,7 +194,7 @@ def _training_cells(run: RunRow, token: str) -> list[dict[str, Any]]:
         _cell(run.dataset),
         _cell(duration(run.seconds)),
         _cell(number(run.facts.get("tokens_per_second"))),
-        {**_cell("Curves"), "link": _link("training", [token])},
+        {**_cell("Curves"), "link": href("training", {"run": [token]})},
     ]
 
 
@@ -234,19 +236,15 @@ def _spread(spread: Spread | None, runs: int) -> dict[str, Any]:
 
 def _door_to_chains(cell: dict[str, Any], run: RunRow, token: str) -> dict[str, Any]:
     """A number that leads to the chains behind it."""
-    return {**cell, "link": _link("chains", [token])} if run.chain_count and cell["main"] != MISSING else cell
+    return {**cell, "link": href("chains", {"run": [token]})} if run.chain_count and cell["main"] != MISSING else cell
 
 
 def _chains(run: RunRow, token: str) -> dict[str, Any]:
-    return {**_cell("Chains"), "link": _link("chains", [token])} if run.chain_count else _cell("")
+    return {**_cell("Chains"), "link": href("chains", {"run": [token]})} if run.chain_count else _cell("")
 
 
 def _cell(main: str, side: str = "") -> dict[str, Any]:
     return {"main": one_line(main, 48), "side": side}
-
-
-def _link(page: str, tokens: Sequence[str]) -> dict[str, Any]:
-    return {"page": page, "runs": list(tokens), "href": f"{page}?{'&'.join(f'run={token}' for token in tokens)}"}
 
 
 def _sorted(column: str, sort: str) -> str:

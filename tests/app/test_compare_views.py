@@ -42,10 +42,11 @@ def test_ticked_evaluations_lead_to_compare_and_the_first_three_to_chains(make_r
     known = run_tokens([make_run(n, kind="collect" if n == 5 else "evaluate") for n in range(1, 6)])
     tokens = tuple(known)
     compare, chains = table_data(known, list(known.values()), {}, RunsState(ticked=tokens))["doors"]
-    assert (compare["page"], compare["runs"]) == ("compare", list(tokens[:4]))
-    assert (chains["runs"], chains["label"]) == (list(tokens[:3]), "Compare chains of A, B, C →")
+    assert compare["href"] == "compare?" + "&".join(f"run={token}" for token in tokens[:4])
+    assert chains["href"] == "chains?" + "&".join(f"run={token}" for token in tokens[:3])
+    assert chains["label"] == "Compare chains of A, B, C →"
     (only,) = table_data(known, list(known.values()), {}, RunsState(ticked=(tokens[0], tokens[4])))["doors"]
-    assert (only["page"], only["label"]) == ("chains", "Compare chains →")
+    assert only["href"].startswith("chains?") and only["label"] == "Compare chains →"
 
 
 COSTS = {"parameters_total": 4e9, "seconds_per_question": 8.0, "joules_per_question": 40.0, "batch_size": 4.0}

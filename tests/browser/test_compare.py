@@ -86,7 +86,10 @@ def test_the_numbers_of_the_flow_lead_to_their_questions(
     expect(opened.get_by_role("article", name="Run A").locator(".final")).to_contain_text("✗")
     expect(opened.get_by_role("article", name="Run B").locator(".final")).to_contain_text("✓")
     opened.go_back()
-    expect(opened.locator(".verdict .sentence").first).to_be_visible()
+    expect(opened.locator(".verdict .sentence")).to_have_count(2)
+    expect(opened).to_have_url(address(dashboard, known, VANILLA, STEPER, BASE))
+    opened.go_forward()
+    expect(opened.locator("nav .head")).to_contain_text(re.compile(rf"of {total}$"))
 
 
 def test_a_number_by_kind_leads_to_the_questions_of_that_kind(

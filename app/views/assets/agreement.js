@@ -63,7 +63,7 @@ export default ({ data, parentElement, setTriggerValue }) => {
     h("h2", {}, data.title, data.note && h("span", { class: "note" }, data.note)),
     data.kind === "sentences" ? h("ul", { class: "said" }, data.sentences.map((each) => h("li", {}, text(each)))) : data.kind === "confusion" ? (data.labels.length ? confusion(data, send) : h("p", { class: "grey" }, "No step or chain has a label of both.")) : table(data, send),
     (data.foot ?? []).map((line) => h("p", { class: "foot" }, text(line))),
-    (data.links ?? []).length > 0 && h("ul", { class: "links" }, data.links.map((link) => h("li", {}, h("a", { href: link.href }, link.text), link.step && h("span", { class: "grey" }, ` ${link.step}`)))),
+    (data.links ?? []).length > 0 && h("ul", { class: "links" }, data.links.map((link) => h("li", {}, follow(link.href, link.text), link.step && h("span", { class: "grey" }, ` ${link.step}`)))),
   ];
   draw(parentElement, ...parts.flat().filter(Boolean));
 };

@@ -89,7 +89,7 @@ const person = (item, id) =>
       h("span", { class: `verdict ${label.tone}`, title: label.title }, h("span", { "aria-hidden": "true" }, label.glyph), " ", text(label.name)),
     ),
     item.tags.map((tag) => text(tag, "tag")),
-    h("a", { href: item.href, class: "grey" }, item.project),
+    follow(item.href, text(item.project, "grey")),
     item.comment && h("div", {}, folded(item.comment, 220, `person-${id}`)),
   );
 

@@ -1,12 +1,10 @@
-export default ({ data, parentElement, setTriggerValue }) => {
-  const send = (kind, value) => setTriggerValue("event", { kind, value });
-
+export default ({ data, parentElement }) => {
   const part = (item) => {
     const shown = [h("span", { class: "count num" }, item.count.toLocaleString("en")), h("span", { class: "label" }, h("span", { "aria-hidden": "true" }, item.glyph), ` ${item.label}`)];
     return h(
       "li",
       { class: `part ${item.name}`, vars: { "--share": String(item.count) } },
-      item.link ? follow(item.link.href, () => send("go", item.link), shown) : h("span", { class: "none" }, shown),
+      item.link ? follow(item.link, shown) : h("span", { class: "none" }, shown),
     );
   };
 

@@ -43,7 +43,7 @@ export default ({ data, parentElement, setTriggerValue }) => {
         "div",
         {},
         item.link
-          ? follow(item.link.href, () => send("go", item.link), item.main)
+          ? follow(item.link, item.main)
           : text(item.main, item.main === "–" ? "grey" : ""),
         item.side && h("span", { class: "side" }, item.side),
       ),

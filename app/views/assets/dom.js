@@ -41,8 +41,9 @@ const folded = (value, limit, id, classes = "") => {
 
 const letter = (run) => h("span", { class: "letter", vars: { "--run": run.colour }, "aria-hidden": "true" }, run.letter);
 
-// A link that the app follows without loading itself anew; a click with a modifier opens it as any other link.
-const follow = (href, follower, ...children) =>
+// A link that the app follows without loading itself anew, as it follows the browser's own back and forward: one entry
+// of the history, whatever page it leads to. A click with a modifier opens it as any other link.
+const follow = (href, ...children) =>
   h(
     "a",
     {
@@ -51,7 +52,8 @@ const follow = (href, follower, ...children) =>
       onclick: (event) => {
         if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
         event.preventDefault();
-        follower();
+        if (event.currentTarget.href !== location.href) history.pushState({}, "", href);
+        window.dispatchEvent(new PopStateEvent("popstate"));
       },
     },
     ...children,

@@ -3,7 +3,7 @@ const draws = {
   beside: (part) => text(part.text, "beside"),
   below: (part) => text(part.text, "below", "div"),
   tag: (part) => text(part.text, "tag"),
-  door: (part, send) => h("span", { class: "door", title: part.hint || null }, follow(part.href, () => send(part.go), text(part.text))),
+  door: (part) => h("span", { class: "door", title: part.hint || null }, follow(part.href, text(part.text))),
   label: (part) =>
     h(
       "span",
@@ -17,8 +17,7 @@ const draws = {
 
 const classes = (column) => `${column.right ? "right num" : ""} ${column.wide ? "wide" : ""} ${column.tight ? "tight" : ""}`;
 
-export default ({ data, parentElement, setTriggerValue }) => {
-  const send = (go) => setTriggerValue("event", { kind: "go", value: go });
+export default ({ data, parentElement }) => {
   const head = h(
     "tr",
     {},
@@ -29,7 +28,7 @@ export default ({ data, parentElement, setTriggerValue }) => {
       "tr",
       {},
       cells.map((cell, index) =>
-        h("td", { class: classes(data.columns[index]) }, cell.map((part) => draws[part.kind](part, send))),
+        h("td", { class: classes(data.columns[index]) }, cell.map((part) => draws[part.kind](part))),
       ),
     );
   draw(

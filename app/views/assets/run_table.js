@@ -61,7 +61,7 @@ const cell = (item, column) =>
   h(
     "td",
     { class: `${column.right ? "right num" : ""} ${column.wide ? "wide" : ""}` },
-    item.href ? follow(item.href, item.follow, item.main) : text(item.main, item.main === "–" ? "grey" : ""),
+    item.link ? follow(item.link, item.main) : text(item.main, item.main === "–" ? "grey" : ""),
     item.side && h("span", { class: "side interval" }, item.side),
   );
 
@@ -139,10 +139,7 @@ export default ({ data, parentElement, setTriggerValue }) => {
 
   const body = (row, columns) => {
     const width = columns.length + 2;
-    const cells = row.cells.map((item, index) => {
-      const link = item.link && { ...item, href: item.link.href, follow: () => send("go", item.link) };
-      return cell(link || item, columns[index]);
-    });
+    const cells = row.cells.map((item, index) => cell(item, columns[index]));
     return h(
       "tbody",
       { class: `run ${row.token ? "" : "seeds"} ${row.details ? "open" : ""}`, "data-run": row.name },
@@ -178,7 +175,7 @@ export default ({ data, parentElement, setTriggerValue }) => {
       h(
         "span",
         { class: "go" },
-        data.doors.map((door) => follow(door.href, () => send("go", door), door.label)),
+        data.doors.map((door) => follow(door.href, door.label)),
       ),
     );
 
