@@ -15,6 +15,8 @@ from steper_core.packing import Row, TokenExample, pack
 from steper_core.prompts import Task, build_prompt
 from steper_core.records import ABILITIES, Ability, Chain, Passage, Question
 
+_FEW_MORE = 1.1
+"""How many times as many tokens the rows of a chain may have in all, for none of them to be longer than it should."""
 RATIONALE, ANSWER = "rationale", "answer"
 """The tasks of examples that teach no single step."""
 
@@ -118,9 +120,10 @@ def encode_chains(
     *,
     row_tokens: int,
 ) -> EncodedChains:
-    """Tokenise the examples of each chain, packed into rows of at most `row_tokens` tokens (0: a row an example).
+    """Tokenise the examples of each chain, packed into one row (0 `row_tokens`: a row an example).
 
-    Rows number tasks by their place in `tasks`. An example that is longer has a row of its own.
+    Of a chain that takes more than `row_tokens`, examples that share little have rows of their own. Rows number tasks by
+    their place in `tasks`.
 
     A prompt that is too long loses its first tokens, the oldest passages. An example whose target alone reaches the
     limit is left out.
@@ -147,9 +150,13 @@ def encode_chains(
 
 
 def _packed(examples: Sequence[TokenExample], limit: int) -> list[Row]:
-    """The examples in one row, or in halves and halves of these; cut prompts share nothing that would keep it short."""
+    """The examples in one row; a longer one in several, if that costs few tokens: cut prompts share nothing."""
+    if not limit:
+        return [pack([example]) for example in examples]
     row = pack(examples)
     if len(row) <= limit or len(examples) == 1:
         return [row]
-    half = len(examples) // 2
-    return [*_packed(examples[:half], limit), *_packed(examples[half:], limit)]
+    places = range(1, len(examples))
+    cut = min(places, key=lambda place: len(pack(examples[:place])) + len(pack(examples[place:])))
+    parts = [*_packed(examples[:cut], limit), *_packed(examples[cut:], limit)]
+    return parts if sum(map(len, parts)) <= _FEW_MORE * len(row) else [row]

@@ -1,9 +1,10 @@
-"""Attention over trees of tokens: exact, without a mask, without work for what is not seen.
+"""Attention over trees of tokens: exact, without a mask over the whole row.
 
 Tokens stand in preorder, the longest path of each tree first. Then a tree falls into paths, runs of tokens each of
 which is the child of the one before. A path sees, whole, what is above its first token, and itself causally: a call of
-scaled_dot_product_attention for each path computes no more than that. A dense mask over the same tokens would cost as
-much for the pairs that do not see each other as for those that do.
+scaled_dot_product_attention for each path computes little more than that (the pairs of its own square that are not seen,
+where a kernel computes what a mask hides). A mask over all tokens of a row would cost as much for the pairs of different
+branches.
 """
 
 from __future__ import annotations
