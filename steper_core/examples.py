@@ -122,8 +122,8 @@ def encode_chains(
 ) -> EncodedChains:
     """Tokenise the examples of each chain, packed into one row (0 `row_tokens`: a row an example).
 
-    Of a chain that takes more than `row_tokens`, examples that share little have rows of their own. Rows number tasks by
-    their place in `tasks`.
+    Of a chain that takes more than `row_tokens`, examples that share little have rows of their own. Rows number tasks
+    by their place in `tasks`.
 
     A prompt that is too long loses its first tokens, the oldest passages. An example whose target alone reaches the
     limit is left out.
