@@ -143,7 +143,7 @@ def _control(engine: Database, control: Control, order: ProjectOrder, runs: Mapp
     question_id = question_ids_of(engine, named[0].id, [control.question]).get(control.question)
     if question_id is None:
         raise UserError(f"{told}: {named[0].name} has no chain for this question")
-    (text,) = chain_texts(engine, {named[0].id: [question_id]}).values()
+    (text,) = chain_texts(engine, [(named[0].id, question_id)]).values()
     reference = {}
     for place, given in control.labels.items():
         number, _, name = place.partition("/")

@@ -25,7 +25,6 @@ from db.queries_annotations import annotators, history, item_rows, slots_of
 from db.queries_runs import list_runs
 from db.queries_texts import ChainText, Database, chain_texts
 
-_EVERY = 1_000_000
 _AFTER: Mapping[str, str] = {SUBMIT: SUBMITTED, SKIP: SKIPPED, REOPEN: HELD}
 
 
@@ -36,13 +35,13 @@ def labels_of(engine: Database, project: ProjectRow) -> LabelFile:
         (slot.item_id, annotator, role): slot.state
         for annotator in annotators(engine, project.id)
         for role in get_args(Role)
-        for slot in slots_of(engine, project.id, annotator, role, limit=_EVERY)
+        for slot in slots_of(engine, project.id, annotator, role)
     }
     changes: defaultdict[tuple[int, str, str], list[LabelChange]] = defaultdict(list)
     for row in history(engine, project.id):
         changes[row.item_id, row.annotator, row.role].append(_change(row))
     # Read last, for items that are added meanwhile to be among them.
-    items = item_rows(engine, project.id, limit=_EVERY)
+    items = item_rows(engine, project.id)
     by_id = {item.id: _item(item, names.get(item.run_uid, "")) for item in items}
     # Who gave an item back holds it no longer, but the history keeps what was done.
     shares = [
@@ -91,11 +90,7 @@ def _change(row: HistoryRow) -> LabelChange:
 
 
 def _words(engine: Database, items: tuple[ItemRow, ...]) -> dict[tuple[str, str], ChainWords]:
-    asked: defaultdict[int, list[int]] = defaultdict(list)
-    for item in items:
-        if item.run_id is not None:
-            asked[item.run_id].append(item.question_id)
-    texts = chain_texts(engine, asked)
+    texts = chain_texts(engine, ((item.run_id, item.question_id) for item in items if item.run_id is not None))
     return {
         (item.run_uid, item.question_key): words_of(texts[item.run_id, item.question_id])
         for item in items

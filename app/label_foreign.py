@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Sequence
 
 from app.label_records import (
@@ -21,8 +20,6 @@ from db.queries_runs import list_runs
 from db.queries_texts import ChainText, Database, chain_texts, chains_asked
 from evaluators.label_rubric import LabelRubric, parse_label_rubric
 from steper_core.errors import UserError
-
-_EVERY = 1_000_000
 
 
 def foreign_shares(
@@ -54,14 +51,10 @@ def foreign_shares(
         raise UserError(f"the rubric {used.name!r} asks nothing of steps, so there is no place for the file's ratings")
     runs = {run.id: run for run in list_runs(engine)}
     if not run_ids and known:
-        rows = item_rows(engine, known.id, limit=_EVERY)
+        rows = item_rows(engine, known.id)
         run_ids = tuple(sorted({row.run_id for row in rows if row.run_id is not None}))
     asked = chains_asked(engine, run_ids, {line.problem for line in lines})
-    wanted: defaultdict[int, set[int]] = defaultdict(set)
-    for pairs in asked.values():
-        for run_id, question_id in pairs:
-            wanted[run_id].add(question_id)
-    texts = chain_texts(engine, {run_id: sorted(ids) for run_id, ids in wanted.items()})
+    texts = chain_texts(engine, (pair for pairs in asked.values() for pair in pairs))
     found = []
     for line in lines:
         fitting = [

@@ -36,7 +36,6 @@ from db.queries_texts import ChainText, Database, chain_texts, question_ids_of
 from evaluators.label_rubric import LabelRubric, parse_label_rubric
 from steper_core.errors import UserError
 
-_EVERY = 1_000_000
 _LONGEST_REASON = 200
 _Chain = tuple[str, str]
 """A run's uid and a question's key."""
@@ -215,7 +214,7 @@ def _take(engine: Database, plan: _Plan, problems: list[Problem]) -> _Part:
         project_id, items = create_project(engine, plan.project), len(plan.items)
     else:
         project_id, items = plan.project, add_items(engine, plan.project, plan.items)
-    rows = {(row.run_uid, row.question_key): row for row in item_rows(engine, project_id, limit=_EVERY)}
+    rows = {(row.run_uid, row.question_key): row for row in item_rows(engine, project_id)}
     stored = {row.uid: row for row in history(engine, project_id)}
     changes: list[HistoryRow] = []
     slots: list[RestoredSlot] = []
@@ -292,10 +291,7 @@ def _locate(engine: Database, items: Iterable[ItemName]) -> _Located:
         if uid in runs
         for key, number in question_ids_of(engine, runs[uid], own).items()
     }
-    asked: defaultdict[int, list[int]] = defaultdict(list)
-    for (uid, _), number in ids.items():
-        asked[runs[uid]].append(number)
-    texts = chain_texts(engine, asked)
+    texts = chain_texts(engine, ((runs[uid], number) for (uid, _), number in ids.items()))
     return _Located(
         found={chain: texts[runs[chain[0]], number] for chain, number in ids.items()},
         uids={number: uid for uid, number in runs.items()},

@@ -13,8 +13,6 @@ from evaluators.agreement import Agreement, krippendorff_alpha, raw_agreement
 from evaluators.label_rubric import LabelRubric, parse_label_rubric
 from evaluators.people import GivenLabel, Share, control_accuracy, ratings_of
 
-_EVERY = 1_000_000
-
 
 @dataclass(frozen=True)
 class Agreed:
@@ -71,15 +69,19 @@ def references_of(items: Sequence[ItemRow]) -> dict[int, dict[tuple[int, str], f
     }
 
 
+def control_shares(engine: Database, project: ProjectRow, given: Sequence[GivenLabel]) -> dict[str, Share]:
+    """Each person's share of right labels on the control items; nothing where the project has none."""
+    return control_accuracy(given, references_of(item_rows(engine, project.id))) if project.controls else {}
+
+
 def standing(engine: Database, project: ProjectRow) -> Standing:
     """How a project stands by what was submitted."""
     rubric = parse_label_rubric(project.rubric)
     given = given_labels(labels(engine, project.id), rubric)
-    references = references_of(item_rows(engine, project.id, limit=_EVERY)) if project.controls else {}
     rated = {verdict.name: ratings_of(given, verdict.name) for verdict in rubric.verdicts}
     return Standing(
         people=progress(engine, project.id),
-        accuracy=control_accuracy(given, references),
+        accuracy=control_shares(engine, project, given),
         agreed=tuple(
             Agreed(name, raw_agreement(ratings), krippendorff_alpha(ratings, rubric.level(name)))
             for name, ratings in rated.items()

@@ -57,10 +57,12 @@ def project_rubrics(engine: Engine) -> dict[str, dict[str, Any]]:
         return {row.name: row.rubric for row in connection.execute(sa.select(Project.name, Project.rubric))}
 
 
-def slots_of(engine: Engine, project_id: int, annotator: str, role: str = LABEL, limit: int = 200) -> tuple[Slot, ...]:
+def slots_of(
+    engine: Engine, project_id: int, annotator: str, role: str = LABEL, limit: int | None = None
+) -> tuple[Slot, ...]:
     """A person's slots: first those that were submitted or skipped, the latest last, then those held, in order.
 
-    Of the former at most `limit`, the latest ones.
+    Of the former at most `limit`, the latest ones, if it is given.
     """
     own = (
         sa.select(Item.id, Item.position, SlotRow.state)
@@ -86,8 +88,8 @@ def annotators(engine: Engine, project_id: int) -> tuple[str, ...]:
         return tuple(names)
 
 
-def item_rows(engine: Engine, project_id: int, offset: int = 0, limit: int = 20) -> tuple[ItemRow, ...]:
-    """Items of a project in the order of handing out."""
+def item_rows(engine: Engine, project_id: int, offset: int = 0, limit: int | None = None) -> tuple[ItemRow, ...]:
+    """Items of a project in the order of handing out: `limit` of them, or all."""
     chosen = _items().where(Item.project_id == project_id).order_by(Item.position, Item.id)
     with reading(engine) as connection:
         return tuple(_item(row) for row in connection.execute(chosen.offset(offset).limit(limit)))

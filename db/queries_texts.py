@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy import Engine
@@ -42,11 +42,14 @@ class ChainText:
     steps: tuple[StepText, ...]
 
 
-def chain_texts(engine: Engine, asked: Mapping[int, Sequence[int]]) -> dict[tuple[int, int], ChainText]:
-    """The chains of questions (by id) under runs (by id), by run and question; what is not stored is left out."""
+def chain_texts(engine: Engine, asked: Iterable[tuple[int, int]]) -> dict[tuple[int, int], ChainText]:
+    """The chains of runs and questions, both by id, by these; what is not stored is left out."""
+    by_run: defaultdict[int, list[int]] = defaultdict(list)
+    for run_id, question_id in dict.fromkeys(asked):
+        by_run[run_id].append(question_id)
     found: dict[tuple[int, int], ChainText] = {}
     with reading(engine) as connection:
-        for run_id, question_ids in asked.items():
+        for run_id, question_ids in by_run.items():
             for part in _parts(question_ids):
                 chains = connection.execute(
                     sa.select(

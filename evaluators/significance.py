@@ -7,9 +7,9 @@ randomness comes from a seed: an equal seed gives an equal result, in whatever o
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from scipy.optimize import brentq
@@ -23,7 +23,6 @@ ALPHA = 0.05
 POWER = 0.8
 """The share of equally large studies that would find the smallest detectable difference."""
 
-Group = TypeVar("Group", bound=Hashable)
 
 _ROUNDING = 1e-12
 _TAIL = 1e-9
@@ -43,11 +42,6 @@ class Flow:
     both_right: int
     both_wrong: int
     p: float
-
-    @property
-    def odds_ratio(self) -> float | None:
-        """Fixed to broken; None where none is broken."""
-        return self.fixed / self.broken if self.broken else None
 
 
 @dataclass(frozen=True)
@@ -221,25 +215,6 @@ def system_over_seeds(
     mean = _mean(scored.ravel())
     means = drawn + _of_other_seeds(scored, (len(runs),), seed, resamples)
     return mean, *_interval(means.clip(0.0, 1.0) if _are_shares(scored) else means, mean, len(scored)), len(scored)
-
-
-def by_group(
-    a: Values, b: Values, groups: Sequence[Group], *, seed: int = 0, resamples: int = 10_000
-) -> dict[Group, PairedResult]:
-    """`paired` within each group of questions (kind, number of hops, ...), in the order in which groups first occur.
-
-    Raises:
-        ValueError: there is not one group a question, or as `paired` does.
-    """
-    if not len(a) == len(b) == len(groups):
-        raise ValueError(f"{len(a)} and {len(b)} values cannot be grouped by {len(groups)} groups")
-    places: dict[Group, list[int]] = {}
-    for place, group in enumerate(groups):
-        places.setdefault(group, []).append(place)
-    return {
-        group: paired(np.asarray(a)[chosen], np.asarray(b)[chosen], seed=seed, resamples=resamples)
-        for group, chosen in places.items()
-    }
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

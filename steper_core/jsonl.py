@@ -60,4 +60,5 @@ def explain(error: ValidationError) -> str:
     """The first fault of a validation error in one line: which field, and what is wrong with it."""
     fault = error.errors()[0]
     field = ".".join(str(part) for part in fault["loc"])
-    return f"field {field!r}: {fault['msg']}" if field else fault["msg"]
+    words = fault["msg"].removeprefix("Value error, ")
+    return f"field {field!r}: {words}" if field else words

@@ -3,7 +3,7 @@
 Tokens stand in preorder, the longest path of each tree first. Then a tree falls into paths, runs of tokens each of
 which is the child of the one before. A path sees, whole, what is above its first token, and itself causally: a call of
 scaled_dot_product_attention for each path computes little more than that (what is hidden in its own square, where a
-kernel computes it all the same). A mask over all tokens of a row would cost as much for the pairs of different branches.
+kernel computes it all the same). A mask over all tokens of a row would cost as much for pairs of different branches.
 """
 
 from __future__ import annotations

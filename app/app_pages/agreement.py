@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.agreeing import Findings, subjects
 from app.plain import one_line
-from app.standing import given_labels, references_of
+from app.standing import control_shares, given_labels
 from app.state import AgreementState, run_tokens
 from app.store import Store
 from app.urls import enter, href, read, while_shown, write
@@ -28,11 +28,9 @@ from app.views.component import Event
 from app.views.frame import begin
 from app.views.widgets import names_apart
 from db.annotation_views import ProjectRow
-from db.queries_annotations import item_row, item_rows, labels, list_projects
+from db.queries_annotations import item_row, labels, list_projects
 from evaluators.label_rubric import LabelRubric, parse_label_rubric
-from evaluators.people import Share, control_accuracy, place_in
-
-_EVERY = 1_000_000
+from evaluators.people import place_in
 
 
 def show() -> None:
@@ -64,7 +62,9 @@ def show() -> None:
 
 def _show(store: Store, project: ProjectRow, rubric: LabelRubric, found: Findings, state: AgreementState) -> None:
     _show_sentences(found)
-    draw(people_table(found, _controls(store, project, rubric)), key="agreement_people", on_event=_handle)
+    given = given_labels(labels(store.database(), project.id), rubric) if project.controls else ()
+    controls = control_shares(store.database(), project, given)
+    draw(people_table(found, controls), key="agreement_people", on_event=_handle)
     if len(found.people.raters) < 2:
         st.caption("One person alone has nobody to agree with: the ceiling needs labels of two on the same items.")
     if found.machines:
@@ -93,14 +93,6 @@ def _show_sentences(found: Findings) -> None:
     said = sentences(found.machines)
     if said:
         draw({"kind": "sentences", "title": "In a sentence", "sentences": said}, key="agreement_sentences")
-
-
-def _controls(store: Store, project: ProjectRow, rubric: LabelRubric) -> Mapping[str, Share]:
-    if not project.controls:
-        return {}
-    engine = store.database()
-    references = references_of(item_rows(engine, project.id, limit=_EVERY))
-    return control_accuracy(given_labels(labels(engine, project.id), rubric), references)
 
 
 def _links(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
@@ -186,12 +185,8 @@ def _nothing(project: ProjectRow, differ: bool, *, decided: bool) -> str:
 
 def _texts(store: Store, rows: Sequence[Difference]) -> dict[int, ChainText]:
     runs = {run.uid: run.id for run in store.runs()}
-    asked: defaultdict[int, list[int]] = defaultdict(list)
-    for each in rows:
-        if each.run_uid in runs:
-            asked[runs[each.run_uid]].append(each.question_id)
-    found = chain_texts(store.database(), asked)
-    chains = {each.found.item: (runs.get(each.run_uid, -1), each.question_id) for each in rows}
+    chains = {each.found.item: (runs[each.run_uid], each.question_id) for each in rows if each.run_uid in runs}
+    found = chain_texts(store.database(), chains.values())
     return {item: found[chain] for item, chain in chains.items() if chain in found}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -176,11 +176,8 @@ def _show_items(store: Store, project: ProjectRow, state: AnnotateState) -> None
     count = pages(total)
     page = min(state.page, count)
     items = item_rows(store.database(), project.id, (page - 1) * PAGE_SIZE, PAGE_SIZE)
-    asked: defaultdict[int, list[int]] = defaultdict(list)
-    for item in items:
-        if item.run_id is not None:
-            asked[item.run_id].append(item.question_id)
-    texts = chain_texts(store.database(), asked)
+    named = [(item.run_id, item.question_id) for item in items if item.run_id is not None]
+    texts = chain_texts(store.database(), named)
     questions = {(text.run_id, text.question_id): text.question for text in texts.values()}
     draw_table(
         "Items",

@@ -18,7 +18,9 @@ def test_chains_are_told_in_words_by_run_and_question(engine: sa.Engine, make_ru
     ids = question_ids_of(engine, first, ["a", "b", "unknown"])
     assert set(ids) == {"a", "b"}
     assert question_ids_of(engine, second, ["a", "b"]) == {"a": ids["a"]}
-    found = chain_texts(engine, {first: list(ids.values()), second: [ids["a"], ids["b"]], 99: [ids["a"]]})
+    found = chain_texts(
+        engine, [*((first, one) for one in ids.values()), (second, ids["a"]), (second, ids["b"]), (99, ids["a"])]
+    )
     assert set(found) == {(first, ids["a"]), (first, ids["b"]), (second, ids["a"])}
     assert found[first, ids["a"]] == ChainText(
         run_id=first,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluators.resampling import Values, resampled_means
-from evaluators.significance import Effect, by_group, holm, mcnemar, over_seeds, paired
+from evaluators.significance import Effect, holm, mcnemar, over_seeds, paired
 
 NAN = float("nan")
 
@@ -26,7 +26,6 @@ def test_right_and_wrong_answers() -> None:
     assert (result.flow.fixed, result.flow.broken, result.flow.both_right, result.flow.both_wrong) == (14, 2, 30, 38)
     # 0, 1 or 2 heads of 16 throws, or as many tails: 2 (1 + 16 + 120) / 2^16.
     assert result.p == result.flow.p == pytest.approx(274 / 65536)
-    assert result.flow.odds_ratio == 7.0
     assert result.effect == Effect("Cohen's g", 14 / 16 - 0.5)
 
 
@@ -178,16 +177,6 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
     with pytest.raises(ValueError, match="between 0 and 1"):
         holm([0.5, 1.5])
-
-
-def test_groups_are_compared_by_themselves() -> None:
-    a, b = np.array([0.0, 1.0, 0.0, 1.0]), np.array([1.0, 1.0, 0.0, NAN])
-    result = by_group(a, b, ["bridge", "comparison", "bridge", "comparison"])
-    assert list(result) == ["bridge", "comparison"]
-    assert (result["bridge"].n, result["bridge"].difference) == (2, 0.5)
-    assert (result["comparison"].n, result["comparison"].dropped) == (1, 1)
-    with pytest.raises(ValueError, match="3 groups"):
-        by_group(a, b, [1, 2, 3])
 
 
 def test_seeds_alone() -> None:
