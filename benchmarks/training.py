@@ -1,7 +1,7 @@
 """Training on step examples: step-tree packing against TRL's SFTTrainer on the same examples, side by side.
 
     pip install trl==1.16.0
-    python benchmarks/training.py [--steps 5] [--top-k 4] [--chains 3] [--batch 1]
+    python benchmarks/training.py [--steps 5] [--top-k 4] [--chains 3] [--batch 1] [--model random]
 
 Each contender trains a copy of the same model in a process of its own, in one number format, on the same tokens: S
 examples a chain, K passages of 100 tokens a step, cumulative targets. TRL has completion-only labels and its best
@@ -34,7 +34,9 @@ PEAK_FLOPS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
 def main() -> None:
     """Measure each contender in turn and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="SmolLM2-135M-Instruct")
+    parser.add_argument(
+        "--model", default="SmolLM2-135M-Instruct", help="or random: that shape where its weights cannot be brought"
+    )
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--top-k", type=int, default=4)
     parser.add_argument("--chains", type=int, default=3, help="chains that are timed, after one that warms up")
@@ -234,7 +236,34 @@ def _cuda() -> bool:
 def _model(options: argparse.Namespace) -> Path:
     from steper_core.checkpoints import resolve_model
 
-    return resolve_model(options.model)
+    return _random_model() if options.model == "random" else resolve_model(options.model)
+
+
+def _random_model() -> Path:
+    """A folder with SmolLM2-135M's shape, random weights and a tokenizer of nothing but an end token."""
+    import torch
+    from tokenizers import Tokenizer, models
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = Path(tempfile.gettempdir()) / "steper-random-135m"
+    tokenizer = Tokenizer(models.WordLevel({"<end>": 0}, unk_token="<end>"))
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>").save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=49_152,
+        hidden_size=576,
+        intermediate_size=1_536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        max_position_embeddings=8_192,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=0,
+        pad_token_id=0,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
 
 
 CONTENDERS: dict[str, Callable[[argparse.Namespace], dict[str, float]]] = {
