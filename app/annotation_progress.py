@@ -13,7 +13,7 @@ from db.queries import list_runs
 from db.queries_annotations import labels
 from db.queries_texts import Database
 from evaluators.label_rubric import parse_label_rubric
-from evaluators.people import Share, disagreements
+from evaluators.people import Proportion, disagreements
 
 
 def print_project(console: Console, engine: Database, project: ProjectRow) -> None:
@@ -75,7 +75,7 @@ def _left(project: ProjectRow, people: Sequence[ProgressRow]) -> str:
     return words
 
 
-def _person(row: ProgressRow, accuracy: Share | None) -> list[str]:
+def _person(row: ProgressRow, accuracy: Proportion | None) -> list[str]:
     pace = f"{row.timed / row.seconds * 3600:.0f}" if row.seconds else "–"
     return [
         one_line(row.annotator, 40),
@@ -89,7 +89,7 @@ def _person(row: ProgressRow, accuracy: Share | None) -> list[str]:
     ]
 
 
-def _share(share: Share | None) -> str:
+def _share(share: Proportion | None) -> str:
     if share is None or share.low is None or share.high is None:
         return "–"
     return f"{share.right}/{share.n} [{share.low * 100:.0f} %, {share.high * 100:.0f} %]"

@@ -11,7 +11,7 @@ from db.queries_progress import progress
 from db.queries_texts import Database
 from evaluators.agreement import Agreement, krippendorff_alpha, raw_agreement
 from evaluators.label_rubric import LabelRubric, parse_label_rubric
-from evaluators.people import GivenLabel, Share, control_accuracy, ratings_of
+from evaluators.people import GivenLabel, Proportion, control_accuracy, ratings_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Standing:
     """People's progress, their share of right labels on controls, and agreement by verdict (two people or more)."""
 
     people: tuple[ProgressRow, ...]
-    accuracy: dict[str, Share]
+    accuracy: dict[str, Proportion]
     agreed: tuple[Agreed, ...]
 
 
@@ -69,7 +69,7 @@ def references_of(items: Sequence[ItemRow]) -> dict[int, dict[tuple[int, str], f
     }
 
 
-def control_shares(engine: Database, project: ProjectRow, given: Sequence[GivenLabel]) -> dict[str, Share]:
+def control_shares(engine: Database, project: ProjectRow, given: Sequence[GivenLabel]) -> dict[str, Proportion]:
     """Each person's share of right labels on the control items; nothing where the project has none."""
     return control_accuracy(given, references_of(item_rows(engine, project.id))) if project.controls else {}
 

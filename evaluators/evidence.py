@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from evaluators.answers import without_punctuation
-from evaluators.support import Agreement, agreement
+from evaluators.support import SetScore, set_score
 
 Aliases = Mapping[str, frozenset[str]]
 """Other names of an entity, by its id."""
@@ -43,7 +43,7 @@ def gold_triples(
     return tuple(gold)
 
 
-def score_evidence(said: object, gold: Sequence[GoldTriple]) -> Agreement:
+def score_evidence(said: object, gold: Sequence[GoldTriple]) -> SetScore:
     """Compare predicted triples with the gold ones.
 
     As in the script, two different triples may match one gold triple through its aliases, so recall may pass 1.
@@ -58,7 +58,7 @@ def score_evidence(said: object, gold: Sequence[GoldTriple]) -> Agreement:
         any(subject in one.subjects and relation == one.relation and end in one.objects for one in gold)
         for subject, relation, end in triples
     )
-    return agreement(right, len(triples) - right, len(gold) - right)
+    return set_score(right, len(triples) - right, len(gold) - right)
 
 
 def _triples(value: object) -> list[list[str]]:

@@ -18,7 +18,7 @@ from evaluators.bulk import no_collection
 from evaluators.evidence import score_evidence
 from evaluators.golds import Gold, GoldFile
 from evaluators.predictions import Predictions
-from evaluators.support import Agreement, score_facts, score_paragraphs
+from evaluators.support import SetScore, score_facts, score_paragraphs
 from steper_core.errors import UserError
 from steper_core.run_records import Figure
 
@@ -27,8 +27,8 @@ Column = npt.NDArray[np.float64]
 
 _JOINED = ("sp", "evidence")
 _AGREEMENT = ("em", "f1", "precision", "recall")
-_WRONG: Agreement = (0.0, 0.0, 0.0, 0.0)
-_UNSCORED: Agreement = (np.nan, np.nan, np.nan, np.nan)
+_WRONG: SetScore = (0.0, 0.0, 0.0, 0.0)
+_UNSCORED: SetScore = (np.nan, np.nan, np.nan, np.nan)
 _MISSING = object()
 
 
@@ -58,12 +58,12 @@ class _Part:
     field: str
     words: str
     figures: tuple[str, ...]
-    compare: Callable[[object, Gold], Agreement]
+    compare: Callable[[object, Gold], SetScore]
 
 
 @dataclass(frozen=True)
 class _Compared:
-    rows: list[Agreement]
+    rows: list[SetScore]
     missing: int
     problems: list[str]
 
@@ -126,7 +126,7 @@ def _check_one_row_a_question(gold_file: GoldFile, predictions: Predictions) -> 
 
 
 def _compare(part: _Part, golds: Sequence[Gold], table: Mapping[str, object], name: str) -> _Compared:
-    """The agreement of each question; a missing prediction and one at fault count 0."""
+    """The score of each question; a missing prediction and one at fault count 0."""
     rows, problems, missing = [], [], 0
     for gold in golds:
         said = table.get(gold.id, _MISSING)
@@ -144,15 +144,15 @@ def _compare(part: _Part, golds: Sequence[Gold], table: Mapping[str, object], na
     return _Compared(rows, missing, problems)
 
 
-def _compare_facts(said: object, gold: Gold) -> Agreement:
+def _compare_facts(said: object, gold: Gold) -> SetScore:
     return score_facts(said, gold.facts or frozenset(), fold_case=gold.rules == "2wikimultihopqa")
 
 
-def _compare_evidence(said: object, gold: Gold) -> Agreement:
+def _compare_evidence(said: object, gold: Gold) -> SetScore:
     return score_evidence(said, gold.evidence or ())
 
 
-def _compare_paragraphs(said: object, gold: Gold) -> Agreement:
+def _compare_paragraphs(said: object, gold: Gold) -> SetScore:
     return score_paragraphs(said, gold.paragraphs or frozenset())
 
 
@@ -177,7 +177,7 @@ def _joint(columns: dict[str, Column]) -> dict[str, Column]:
     return {"joint_em": em, "joint_f1": f1, "joint_precision": precision, "joint_recall": recall}
 
 
-def _columns(rows: Sequence[Agreement]) -> npt.NDArray[np.float64]:
+def _columns(rows: Sequence[SetScore]) -> npt.NDArray[np.float64]:
     return np.fromiter(itertools.chain.from_iterable(rows), np.float64).reshape(-1, len(_AGREEMENT)).T
 
 

@@ -53,7 +53,7 @@ class Disagreement:
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """A share of `n` cases with its 95 % interval (Wilson 1927); the bounds are None without a case."""
 
     right: int
@@ -96,7 +96,7 @@ def disagreements(labels: Iterable[GivenLabel]) -> tuple[Disagreement, ...]:
     return tuple(sorted(found, key=lambda each: (-each.spread, each.item, each.number, each.field)))
 
 
-def control_accuracy(labels: Iterable[GivenLabel], references: Mapping[int, ReferenceLabels]) -> dict[str, Share]:
+def control_accuracy(labels: Iterable[GivenLabel], references: Mapping[int, ReferenceLabels]) -> dict[str, Proportion]:
     """How many of the known labels of control items each person gave, with the interval; only those they labelled."""
     right: Counter[str] = Counter()
     total: Counter[str] = Counter()
@@ -105,15 +105,15 @@ def control_accuracy(labels: Iterable[GivenLabel], references: Mapping[int, Refe
         if known is not None and label.role != ADJUDICATE:
             total[label.annotator] += 1
             right[label.annotator] += math.isclose(known, label.value)
-    return {name: share_of(right[name], total[name]) for name in sorted(total)}
+    return {name: proportion_of(right[name], total[name]) for name in sorted(total)}
 
 
-def share_of(right: int, n: int) -> Share:
+def proportion_of(right: int, n: int) -> Proportion:
     """A share with its Wilson interval."""
     if not n:
-        return Share(0, 0, None, None)
+        return Proportion(0, 0, None, None)
     interval = binomtest(right, n).proportion_ci(0.95, "wilson")
-    return Share(right, n, float(interval.low), float(interval.high))
+    return Proportion(right, n, float(interval.low), float(interval.high))
 
 
 def ratings_of(labels: Iterable[GivenLabel], field: str) -> dict[str, Labels]:

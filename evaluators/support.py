@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-Agreement = tuple[float, float, float, float]
+SetScore = tuple[float, float, float, float]
 """Exact match, F1, precision and recall of two sets, as fractions."""
 
-_ALL: Agreement = (1.0, 1.0, 1.0, 1.0)
-_NONE: Agreement = (0.0, 0.0, 0.0, 0.0)
+_ALL: SetScore = (1.0, 1.0, 1.0, 1.0)
+_NONE: SetScore = (0.0, 0.0, 0.0, 0.0)
 Facts = frozenset[tuple[str, int]]
 """Supporting facts: titles, each with the number of a sentence."""
 
@@ -20,7 +20,7 @@ _FACTS = "must be a list of pairs: [title, sentence number]"
 _PARAGRAPHS = "must be a list of paragraph numbers"
 
 
-def agreement(right: int, wrong: int, missed: int) -> Agreement:
+def set_score(right: int, wrong: int, missed: int) -> SetScore:
     """The figures of a set of which `right` members agree, `wrong` are not gold, and `missed` gold ones are not in it.
 
     Two empty sets are an exact match, but F1, precision and recall are 0 wherever nothing is right (HotpotQA,
@@ -44,7 +44,7 @@ def gold_facts(value: object) -> Facts:
     return frozenset(facts)  # type: ignore[arg-type]
 
 
-def score_facts(said: object, gold: Facts, *, fold_case: bool) -> Agreement:
+def score_facts(said: object, gold: Facts, *, fold_case: bool) -> SetScore:
     """Compare predicted supporting facts, a list of [title, sentence number], with the gold ones.
 
     Case matters for HotpotQA and not (`fold_case`) for 2WikiMultiHopQA, whose script makes sets before it folds: titles
@@ -57,10 +57,10 @@ def score_facts(said: object, gold: Facts, *, fold_case: bool) -> Agreement:
     if fold_case:
         return _agree_folded(facts, gold)
     right = len(facts & gold)
-    return agreement(right, len(facts) - right, len(gold) - right)
+    return set_score(right, len(facts) - right, len(gold) - right)
 
 
-def score_paragraphs(said: object, gold: frozenset[int]) -> Agreement:
+def score_paragraphs(said: object, gold: frozenset[int]) -> SetScore:
     """Compare predicted supporting paragraphs with the gold ones by number (MuSiQue); two empty sets agree in all.
 
     Raises:
@@ -75,7 +75,7 @@ def score_paragraphs(said: object, gold: frozenset[int]) -> Agreement:
     if not numbers and not gold:
         return _ALL
     right = len(numbers & gold)
-    return agreement(right, len(numbers) - right, len(gold) - right)
+    return set_score(right, len(numbers) - right, len(gold) - right)
 
 
 def _pairs(value: object) -> set[tuple[object, object]]:
@@ -87,11 +87,11 @@ def _pairs(value: object) -> set[tuple[object, object]]:
         raise ValueError(_FACTS) from error
 
 
-def _agree_folded(said: Iterable[tuple[object, object]], gold: Facts) -> Agreement:
+def _agree_folded(said: Iterable[tuple[object, object]], gold: Facts) -> SetScore:
     said_facts, gold_facts = ([_folded(*fact) for fact in facts] for facts in (said, gold))
     right = sum(fact in gold_facts for fact in said_facts)
     missed = sum(fact not in said_facts for fact in gold_facts)
-    return agreement(right, len(said_facts) - right, missed)
+    return set_score(right, len(said_facts) - right, missed)
 
 
 def _folded(title: object, number: object) -> tuple[str, object]:

@@ -12,7 +12,7 @@ from app.tokens import ABILITIES, ABILITY_COLOURS, ABILITY_INKS
 from app.views.component import Component
 from evaluators.agreement import Agreement, Confusion, Labels, PairAgreement, Unit, agree_pair
 from evaluators.label_rubric import LabelRubric
-from evaluators.people import Share
+from evaluators.people import Proportion
 
 _TABLE = Component("agreement")
 _NAME = 40
@@ -24,7 +24,7 @@ def draw(data: dict[str, Any], *, key: str, on_event: Any = None) -> None:
     _TABLE.draw({"kind": "table", **data}, key=key, on_event=on_event)
 
 
-def people_table(found: Findings, controls: Mapping[str, Share]) -> dict[str, Any]:
+def people_table(found: Findings, controls: Mapping[str, Proportion]) -> dict[str, Any]:
     """Each pair of people, and all of them by ability; control accuracy beside whoever has some."""
     report = found.people
     rows = [_group_row("all people", report.overall.raw, report.overall.alpha, None)]

@@ -26,7 +26,7 @@ from db.annotations import release
 from db.queries_annotations import item_rows, labels_revision
 from db.queries_texts import chain_texts
 from evaluators.agreement import Agreement
-from evaluators.people import Share
+from evaluators.people import Proportion
 
 _PEOPLE = (
     column("Person"),
@@ -104,7 +104,7 @@ def state_lines(project: ProjectRow, people: Sequence[ProgressRow]) -> list[Line
     return lines
 
 
-def person_cells(row: ProgressRow, accuracy: Share | None) -> list[Cell]:
+def person_cells(row: ProgressRow, accuracy: Proportion | None) -> list[Cell]:
     """A row of the table of people."""
     pace = f"{row.timed / row.seconds * 3600:,.0f}" if row.seconds else "–"
     return [
@@ -156,7 +156,7 @@ def _sample(project: ProjectRow) -> str:
     return f"sample {sample}, seed {project.seed}{fewer}"
 
 
-def _share(share: Share | None) -> Cell:
+def _share(share: Proportion | None) -> Cell:
     if share is None or share.low is None:
         return [words("–", "grey")]
     return [words(percent(share.right / share.n)), beside(f"{interval(share.low, share.high)}, n = {share.n:,}")]

@@ -13,7 +13,7 @@ from app.views.agreement_tables import confusion_data, machine_table, pairs_of, 
 from db.annotation_views import LabelRow
 from db.queries_people import ItemScore, ItemVote
 from evaluators.label_rubric import load_label_rubric
-from evaluators.people import Share, place_in
+from evaluators.people import Proportion, place_in
 
 RUBRIC = load_label_rubric("steps")
 AT = datetime.datetime(2026, 11, 24, tzinfo=datetime.UTC)
@@ -162,7 +162,7 @@ def test_people_who_use_one_label_only_are_no_measure_for_a_judge() -> None:
 def test_the_page_is_told_in_words() -> None:
     labels = [*ANN, *BOB, label(3, "ann", -1.0, number=2), label(3, "bob", 1.0, number=2)]
     found = findings(material(labels, [vote(item, 1.0) for item in range(12)]), "rating")
-    people = people_table(found, {"ann": Share(3, 4, 0.3, 0.95)})
+    people = people_table(found, {"ann": Proportion(3, 4, 0.3, 0.95)})
     assert [row["label"] for row in people["rows"]] == ["all people", "", "", "ann and bob"]
     assert [row["chip"]["short"] for row in people["rows"] if row["chip"]] == ["init", "exp"]
     assert people["foot"] == ["Control items: ann 75.0 [30.0, 95.0] of 4 known labels."]

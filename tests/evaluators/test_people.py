@@ -8,7 +8,7 @@ from evaluators.agreement import Unit
 from evaluators.people import (
     Disagreement,
     GivenLabel,
-    Share,
+    Proportion,
     control_accuracy,
     disagreements,
     place_in,
@@ -60,7 +60,7 @@ def test_control_accuracy_counts_the_known_labels_that_were_given() -> None:
     # Wilson with z = 1.95996: (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n), here p = 1/2 and n = 2.
     assert (found["ann"].low, found["ann"].high) == (pytest.approx(0.0945, abs=1e-4), pytest.approx(0.9055, abs=1e-4))
     assert control_accuracy(LABELS, {}) == {}
-    assert Share(0, 0, None, None).n == 0
+    assert Proportion(0, 0, None, None).n == 0
 
 
 def test_ratings_leave_decisions_out_and_keep_places_of_one_question_apart() -> None:

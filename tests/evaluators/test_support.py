@@ -2,17 +2,17 @@ from typing import Any
 
 import pytest
 
-from evaluators.support import agreement, gold_facts, score_facts, score_paragraphs
+from evaluators.support import gold_facts, score_facts, score_paragraphs, set_score
 
 GOLD = gold_facts([["Lake Tiv", 0], ["Ona", 2]])
 
 
 def test_agreement_by_hand() -> None:
     # 2 of 3 said are right, 2 of 4 gold ones were said: F1 = 2 * 2/3 * 1/2 / (7/6) = 4/7
-    assert agreement(2, 1, 2) == (0.0, pytest.approx(4 / 7), 2 / 3, 0.5)
-    assert agreement(2, 0, 0) == (1.0, 1.0, 1.0, 1.0)
-    assert agreement(0, 1, 1) == (0.0, 0.0, 0.0, 0.0)
-    assert agreement(0, 0, 0) == (1.0, 0.0, 0.0, 0.0)
+    assert set_score(2, 1, 2) == (0.0, pytest.approx(4 / 7), 2 / 3, 0.5)
+    assert set_score(2, 0, 0) == (1.0, 1.0, 1.0, 1.0)
+    assert set_score(0, 1, 1) == (0.0, 0.0, 0.0, 0.0)
+    assert set_score(0, 0, 0) == (1.0, 0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
