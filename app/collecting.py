@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from app.console import Console
 from app.options import run_path
 from app.scoring import require_rules
+from app.seeds import OF_A_SERVER
 from app.step_filter import StepFilter, with_labels
 from app.workplace import OF_FILES, Workplace, append_passages, datasets_of, run_config, write_questions
 from evaluators.answers import score_answer
@@ -74,11 +76,21 @@ def collect(
     return run
 
 
-def collected_alike(place: Workplace, run: RunDir) -> bool:
-    """Whether a run is of this teacher on these questions, wherever files and servers were found then."""
-    info = run.info
-    changed = {key for key, *_ in differences(info.config, _config(place))}
-    return info.kind is RunKind.COLLECT and not changed.difference(_undecided(place.recipe))
+def collected_alike(place: Workplace, runs: Iterable[RunDir]) -> RunDir | None:
+    """The run of this teacher on these questions, wherever files and servers were found then.
+
+    Of several the one that was finished first, or begun first where none is finished.
+    """
+    wanted, free = _config(place), set(_undecided(place.recipe))
+    alike = []
+    for run in runs:
+        # A damaged run is none of this one's business.
+        with suppress(UserError):
+            info = run.info
+            changed = {key for key, *_ in differences(info.config, wanted)}
+            if info.kind is RunKind.COLLECT and changed <= free:
+                alike.append((info.status is not RunStatus.FINISHED, info.started, run))
+    return min(alike, key=lambda each: each[:2])[-1] if alike else None
 
 
 def _config(place: Workplace) -> dict[str, Any]:
@@ -89,8 +101,7 @@ def _config(place: Workplace) -> dict[str, Any]:
 
 def _undecided(recipe: Recipe) -> tuple[str, ...]:
     """What may change while a teacher is asked: how files are called, where its server is, how busy it is kept."""
-    served = ("base_url", "batch_size", "device", "parameters", "active_parameters")
-    return (*OF_FILES, "chains", *(f"teacher.{key}" for key in served if recipe.teacher.backend == "openai"))
+    return (*OF_FILES, "chains", *(f"teacher.{key}" for key in OF_A_SERVER if recipe.teacher.backend == "openai"))
 
 
 def _author(recipe: Recipe, source: Path | RunDir | None) -> tuple[str, str]:

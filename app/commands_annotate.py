@@ -9,7 +9,7 @@ import click
 
 from app.console import Console
 from app.files import write_whole
-from app.options import find_run, runs_option
+from app.options import find_run, not_empty, runs_option
 from app.plain import one_line
 from app.settings import existing_database_url
 from evaluators.sampling import Sample
@@ -154,7 +154,7 @@ def reopen(name: str, runs: Path) -> None:
 
 @annotate.command()
 @click.argument("name")
-@click.option("--person", help="Only what this person holds. Default: everybody's.")
+@click.option("--person", callback=not_empty, help="Only what this person holds. Default: everybody's.")
 @runs_option
 def release(name: str, person: str | None, runs: Path) -> None:
     """Give back the items of project NAME that people hold without having submitted them; the history keeps drafts."""

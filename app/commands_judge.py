@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from app.console import Console
-from app.options import command_line, find_run, run_path, runs_option, store, unfinished_stored
+from app.options import command_line, find_run, not_empty, run_path, runs_option, store, unfinished_stored
 from steper_core.errors import UserError
 
 _SEVERAL_VOTES_TEMPERATURE = 0.7
@@ -23,7 +23,7 @@ _SEVERAL_VOTES_TEMPERATURE = 0.7
 @click.option("--votes", type=click.IntRange(min=1), default=1, show_default=True, help="Votes on each thing.")
 @click.option("--concurrency", type=click.IntRange(1, 512), default=16, show_default=True, help="Calls at once.")
 @click.option("--limit", type=click.IntRange(min=1), help="Judge only the first so many questions of the run.")
-@click.option("--against", help="The other run, for a rubric that compares two.")
+@click.option("--against", callback=not_empty, help="The other run, for a rubric that compares two.")
 @click.option("--temperature", type=click.FloatRange(0, 2), help="Default: 0, or 0.7 with several votes.")
 @click.option(
     "--max-tokens",
@@ -36,7 +36,9 @@ _SEVERAL_VOTES_TEMPERATURE = 0.7
     "--timeout", type=click.IntRange(min=1), default=300, show_default=True, help="Seconds to wait for an answer."
 )
 @click.option("--prices", type=click.Path(path_type=Path), help="TOML table of prices. Default: the package's.")
-@click.option("--name", help="Name of the judge's run: a folder below --runs. Default: made of the above.")
+@click.option(
+    "--name", callback=not_empty, help="Name of the judge's run: a folder below --runs. Default: made of the above."
+)
 @click.option("--yes", is_flag=True, help="Do not ask before calls are made.")
 @runs_option
 def judge(

@@ -47,7 +47,7 @@ def study(
     from app.study import cells_of, run_cells
     from app.study_table import cells as table_cells
     from app.study_table import headline, markdown, studies_of, study_result
-    from db import list_runs, open_database, run_arrays, score_arrays
+    from db import ingest_all, list_runs, open_database, run_arrays, score_arrays
     from steper_core.study_plan import STUDIES, load_study
 
     console = Console()
@@ -68,11 +68,14 @@ def study(
         return
     with unfinished_stored(runs):
         failed = run_cells(cells, runs, command_line(), console, lambda run: store(run.path, runs))
-    if len(failed) == len(cells):
-        raise UserError(next(iter(failed.values())))
+        if len(failed) == len(cells):
+            raise UserError(next(iter(failed.values())))
+    if failed:
+        ingest_all(open_database(database_url(runs)), runs)
     engine = open_database(database_url(runs))
     # A database may hold other people's runs of a study of this name.
-    stored = [run for run in list_runs(engine) if Path(run.path).parent == runs.resolve()]
+    here = {str(file.parent.resolve()) for file in runs.glob("*/run.json")}
+    stored = [run for run in list_runs(engine) if run.path in here]
     rows = studies_of(stored).get(plan.name)
     if not rows:
         raise UserError(

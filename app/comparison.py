@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.plain import one_line, told_apart
-from app.seeds import system_of
+from app.seeds import deciding, system_of
 from app.tokens import RUN_LETTERS
 from app.versions import version_order
 from db.queries import RunArrays, RunRow, ScoreArray
@@ -360,7 +360,8 @@ def _setting_warnings(runs: Sequence[RunRow]) -> list[str]:
 
 def _prompting(run: RunRow) -> dict[str, Any]:
     """The settings that decide what a model is shown and how it writes: corpus, retrieval, steps, temperature."""
-    kept = {name: run.config.get(name) for name in ("corpus", "retrieval", "reasoning")}
+    settings = deciding(run.config)
+    kept = {name: settings.get(name) for name in ("corpus", "retrieval", "reasoning")}
     if isinstance(kept["retrieval"], dict):
         # Where it is the default it is not written down.
         kept["retrieval"] = {"refill": True, **kept["retrieval"]}

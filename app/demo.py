@@ -9,7 +9,7 @@ from app.collecting import collect
 from app.console import Console
 from app.evaluating import evaluate, student_of
 from app.training import train
-from app.workplace import Workplace, open_workplace
+from app.workplace import Workplace, datasets_of, open_workplace
 from db import ingest, open_database
 from evaluators.intervals import spread_over_seeds
 from steper_core.config import Method, ModelSection, ReasoningSection, Recipe, TrainSection
@@ -112,7 +112,7 @@ def _evaluate(place: Workplace, contender: Contender) -> RunDir:
 
 def _report(place: Workplace, results: dict[str, RunInfo]) -> None:
     console = place.console
-    console.results(f"{place.material.dataset}: percent with 95 % intervals over questions", results)
+    console.results(f"{datasets_of(place.material.evaluation)}: percent with 95 % intervals over questions", results)
     seeds = len(place.recipe.train.seeds)
     if seeds > 1:
         for method in METHODS:

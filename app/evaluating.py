@@ -69,8 +69,8 @@ def evaluate(
         command=place.command,
         study=place.study,
         checkpoint=checkpoint,
-        # The folder of a checkpoint may be called by another name or have moved; the checkpoint is known by its run.
-        undecided=(*OF_FILES, *(("model.model",) if checkpoint else ()), *_of_an_address(model)),
+        # The folder of a checkpoint may be called by another name or have moved: its run is known by its uid.
+        undecided=(*OF_FILES, *(("model.model", "checkpoint.run_name") if checkpoint else ()), *_of_an_address(model)),
     ) as run:
         if run.info.status is not RunStatus.FINISHED:
             write_questions(run, questions, place.retriever.passages)
@@ -124,7 +124,7 @@ def _warn_of_ends(console: Console, run: RunDir) -> None:
             "model's context: lower retrieval.top_k, reasoning.max_steps or student.demonstrations"
         )
     if refused := counts.get("stopped: refused"):
-        console.warn(f"{run.info.name}: {refused:,} chains ended without an answer, for the model gave no usable line")
+        console.warn(f"{run.info.name}: {refused:,} chains ended without an answer, for there was no usable line")
 
 
 def _of_an_address(model: ModelSection) -> tuple[str, ...]:

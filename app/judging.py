@@ -177,7 +177,7 @@ def _passages(order: Order) -> dict[str, Passage]:
 
 def _config(order: Order) -> dict[str, Any]:
     return {
-        "runs": [{"uid": run.info.uid, "name": run.info.name} for run in order.runs],
+        "runs": _named(order),
         "rubric": {"name": order.rubric.name, "version": order.rubric.version, "digest": order.rubric.digest},
         "model": order.server.model,
         "base_url": order.server.url,
@@ -185,6 +185,14 @@ def _config(order: Order) -> dict[str, Any]:
         "generation": asdict(order.server.settings),
         "limit": order.limit,
     }
+
+
+def _named(order: Order) -> list[dict[str, str]]:
+    """The judged runs by the names that they had when the judging began."""
+    now = [{"uid": run.info.uid, "name": run.info.name} for run in order.runs]
+    before = RunDir(order.path).info.config.get("runs") if (order.path / "run.json").exists() else None
+    same = isinstance(before, list) and [each.get("uid") for each in before] == [each["uid"] for each in now]
+    return before if before is not None and same else now
 
 
 def _announce(order: Order, work: _Work, pending: Sequence[Call], cache: AnswerCache, console: Console) -> int:

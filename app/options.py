@@ -78,6 +78,7 @@ def recipe_options(command: Command) -> Command:
         click.option(
             "--recipe",
             "-r",
+            callback=not_empty,
             help="A built-in recipe or a TOML file (`steper recipes`). Default: demo; with --data: files.",
         ),
         click.option(

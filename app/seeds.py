@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from db.queries import RunRow
 from evaluators.intervals import Spread, spread_over_seeds
@@ -17,7 +18,9 @@ UNDECIDED = (
     *("train.forward_tokens", "train.keep_checkpoints", "train.trackers"),
     *(f"student.{key}" for key in ModelSection.model_fields if key not in ("backend", "model", "dtype", "device")),
 )
-"""Settings of a training that change no weight: how batches are split, what is kept and told, how it is asked later."""
+"""Settings of a training that change no weight: how rows and batches are split, what is kept, how it is asked later."""
+OF_A_SERVER = frozenset({"base_url", "batch_size", "device", "parameters", "active_parameters"})
+"""Settings of a model at a server that say where it is, how busy it is kept and what it is said to be."""
 _OF_A_TRAINING = ("train", "student", "held_out_questions", "number_format", "processes")
 _OF_NO_SYSTEM = frozenset({*UNDECIDED, "student.device", "train.packing", "train.gradient_checkpointing"})
 """These and what changes nothing but where and how fast a training runs, up to rounding."""
@@ -53,12 +56,7 @@ class SeedGroup:
 def system_of(run: RunRow) -> tuple[str, ...]:
     """What two runs of one system have in common, last a digest of their settings, those of the training included."""
     variant = run.study.variant if run.study else ""
-    settings = {name: value for name, value in run.config.items() if name not in _OF_ONE_RUN}
-    if {"questions", "corpus"} <= settings.keys():
-        # What stands in the files is known by its digest, however they are called.
-        settings.pop("data", None)
-    if isinstance(reasoning := settings.get("reasoning"), dict):
-        settings["reasoning"] = {name: value for name, value in reasoning.items() if name != "window"}
+    settings = {name: value for name, value in deciding(run.config).items() if name not in _OF_ONE_RUN}
     model = run.config.get("model")
     if isinstance(model, dict):
         settings["model"] = {name: model.get(name) for name in _OF_THE_MODEL}
@@ -72,6 +70,8 @@ def _training_of(run: RunRow) -> dict[str, object]:
     Within a study that is settled by the variant, though its teacher may have been forgotten and asked again.
     """
     teacher = None if run.study else run.training.get("teacher") or run.training.get("teacher_run")
+    if isinstance(teacher, dict):
+        teacher = deciding(teacher)
     decided = {
         f"{section}.{key}": value
         for section in _OF_A_TRAINING
@@ -79,6 +79,21 @@ def _training_of(run: RunRow) -> dict[str, object]:
         if f"{section}.{key}" not in _OF_NO_SYSTEM
     }
     return {**decided, "teacher": teacher}
+
+
+def deciding(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a run's settings those that decide what it holds: not how files and servers are called, nor how much at once.
+
+    What stands in files is known by digests; runs of earlier versions have none.
+    """
+    kept = dict(config)
+    if {"questions", "corpus"} <= kept.keys():
+        kept.pop("data", None)
+    if isinstance(reasoning := kept.get("reasoning"), dict):
+        kept["reasoning"] = {name: value for name, value in reasoning.items() if name != "window"}
+    if isinstance(teacher := kept.get("teacher"), dict) and teacher.get("backend") == "openai":
+        kept["teacher"] = {name: value for name, value in teacher.items() if name not in OF_A_SERVER}
+    return kept
 
 
 def _entries(section: object) -> Iterable[tuple[str, object]]:

@@ -6,7 +6,6 @@ import dataclasses
 import glob
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,15 +75,10 @@ def cells_of(study: Study, only: Sequence[str] = (), seeds: Sequence[int] = ()) 
 
 
 def run_cells(cells: Sequence[Cell], runs: Path, command: str, console: Console, store: Store) -> dict[str, str]:
-    """Do the cells in their order, taking up whatever is finished.
-
-    A cell whose training or evaluation fails keeps no other from being done.
+    """Do the cells in their order, taking up whatever is finished; a cell that fails keeps no other from being done.
 
     Returns:
         Why cells failed, by their names.
-
-    Raises:
-        UserError: data, a teacher or settings at fault, which no other cell could do without.
     """
     opened: dict[str, Workplace] = {}
 
@@ -101,11 +95,13 @@ def run_cells(cells: Sequence[Cell], runs: Path, command: str, console: Console,
     failed: dict[str, str] = {}
     for number, cell in enumerate(cells, start=1):
         console.say(f"{cell.name} ({number} of {len(cells)})")
-        place, tested = place_of(cell.trained), place_of(cell, cell.variant.evaluate)
-        teacher_run = _taught_by(place, cell.study, store) if cell.variant.train else None
         try:
+            if cell.trained.name in failed:
+                raise UserError(f"its student {cell.trained.name} could not be trained")
+            place, tested = place_of(cell.trained), place_of(cell, cell.variant.evaluate)
+            teacher_run = _taught_by(place, cell.study, store) if cell.variant.train else None
             _run_cell(cell, place, tested, teacher_run, store)
-        except UserError as error:
+        except (UserError, OSError) as error:
             console.warn(f"{cell.name}: {error}")
             failed[cell.name] = str(error)
     return failed
@@ -153,10 +149,9 @@ def _when_free(console: Console, make: Callable[[], RunDir]) -> RunDir:
 def _teacher_name(place: Workplace, study: Study) -> str:
     """One collect run for all variants that let the same teacher answer the same questions, and for later repeats."""
     begins = f"{study.name}-teacher-"
-    for file in sorted(place.runs.glob(f"{glob.escape(begins)}*/run.json")):
-        with suppress(UserError):
-            if collected_alike(place, RunDir(file.parent)):
-                return file.parent.name
+    known = (RunDir(file.parent) for file in place.runs.glob(f"{glob.escape(begins)}*/run.json"))
+    if (found := collected_alike(place, known)) is not None:
+        return found.path.name
     recipe = place.recipe
     asked = {**_materials(recipe), **recipe.model_dump(mode="json", include={"teacher", "collect", "reasoning"})}
     return f"{begins}{digest_of(asked)[:6]}"

@@ -41,7 +41,7 @@ def train(place: Workplace, name: str, teacher_run: RunDir, settings: TrainSecti
         "teacher_run": source.uid,
         "student": recipe.student.model_dump(mode="json"),
         "train": settings.model_dump(mode="json", exclude={"seeds"}),
-        # A finished training is opened on any machine.
+        # What a finished training was computed in does not depend on this machine.
         **({} if finished else {"number_format": number_format(settings.dtype, recipe.student.device)}),
         "processes": world_size(),
         "followed_teacher": _stored_teacher(settings) or _teacher_name(recipe, settings),
@@ -162,7 +162,7 @@ def _warn_of_losses(console: Console, name: str, counts: Mapping[str, int], sett
         )
     if counts["left_out"]:
         console.warn(
-            f"{counts['left_out']:,} more examples are left out: their lines alone are longer than "
+            f"{counts['left_out']:,} examples are left out: their lines alone are longer than "
             f"train.max_length={settings.max_length:,}"
         )
 

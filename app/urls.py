@@ -30,6 +30,7 @@ State = TypeVar("State", bound=PageState)
 _WRITTEN = "written_url"
 _ON_ITS_WAY = 3.0
 """Seconds in which a browser may send an event with a URL that it has not replaced yet by the last written one."""
+_MOST_OVER = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class _Written:
 
     page: str
     at: float
-    over: frozenset[str]
+    over: tuple[str, ...]
     params: Params
 
 
@@ -58,11 +59,12 @@ def _current(page: str) -> Params:
 
 def _last_written(page: str) -> _Written | None:
     """What was written for this page just now, unless the reader has gone back or on since."""
-    last: _Written | None = st.session_state.get(_WRITTEN)
     context = get_script_run_ctx()
-    went_back = context is not None and context.is_history_navigation
+    if context is not None and context.is_history_navigation:
+        st.session_state.pop(_WRITTEN, None)
+    last: _Written | None = st.session_state.get(_WRITTEN)
     fresh = last is not None and last.page == page and time.monotonic() - last.at < _ON_ITS_WAY
-    return last if fresh and not went_back else None
+    return last if fresh else None
 
 
 def _shown() -> Params:
@@ -82,8 +84,9 @@ def write(state: PageState) -> None:
     """Make the URL hold a state."""
     page, params, shown = type(state).__name__, state.params(), _shown()
     last = _last_written(page)
-    over = {_spelt(shown)} | (last.over | {_spelt(last.params)} if last else set())
-    st.session_state[_WRITTEN] = _Written(page, time.monotonic(), frozenset(over - {_spelt(params)}), params)
+    before = (*(last.over if last else ()), *([_spelt(last.params)] if last else []), _spelt(shown))
+    over = tuple(each for each in before if each != _spelt(params))[-_MOST_OVER:]
+    st.session_state[_WRITTEN] = _Written(page, time.monotonic(), over, params)
     st.query_params.from_dict(params)
 
 

@@ -175,8 +175,8 @@ class TrainSection(Section):
     max_grad_norm: float = Field(1.0, gt=0)
     batch_chains: Count = Field(4, description="chains a batch on each device")
     accumulation_steps: Count = Field(1, description="batches an optimizer step")
-    forward_tokens: Count = Field(2048, description="tokens a forward; a larger batch is split exactly")
-    packing: bool = Field(True, description="all steps of a chain in one row; false: a row an example, for comparison")
+    forward_tokens: Count = Field(2048, description="tokens a forward; larger batches are split exactly")
+    packing: bool = Field(True, description="steps of a chain share a row; false: a row an example, for comparison")
     max_length: int = Field(
         1024, ge=16, le=_LARGEST, description="tokens of an example; longer ones lose their oldest passages"
     )

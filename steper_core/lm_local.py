@@ -12,6 +12,7 @@ from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList
 
 from steper_core.checkpoints import load_causal_model, load_tokenizer, opening_ids, require_checkpoint
 from steper_core.devices import pick_device, pick_dtype, synchronize
+from steper_core.errors import UserError
 from steper_core.hush import hush_transformers
 from steper_core.path_attention import require_full_attention
 from steper_core.prefix_cache import Layers, PromptStore, common_length, lay_out, take_out
@@ -71,7 +72,13 @@ class LocalModel:
         for start in range(0, len(order), self._batch_size):
             places = order[start : start + self._batch_size]
             rows, reused = [encoded[i] for i in places], [found.pop(i) for i in places]
-            batch = self._generate(rows, reused, shared, [seeds[i] for i in places])
+            try:
+                batch = self._generate(rows, reused, shared, [seeds[i] for i in places])
+            except torch.OutOfMemoryError as error:
+                raise UserError(
+                    f"the GPU's memory does not hold {len(rows)} prompts at once: lower the model's batch_size "
+                    "(student.batch_size, teacher.batch_size) and repeat the command to go on"
+                ) from error
             results.update(zip(places, batch, strict=True))
         return [results[place] for place in range(len(encoded))]
 

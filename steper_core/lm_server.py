@@ -209,7 +209,10 @@ def taken_options(options: Mapping[str, Any], refused: Collection[str]) -> dict[
 
 def _is_too_long(error: openai.APIStatusError) -> bool:
     said = str(error).lower()
-    return error.code == "context_length_exceeded" or "context" in said or "max_new_tokens` must be <=" in said
+    if isinstance(error, openai.UnprocessableEntityError):
+        # As text-generation-inference words it; other servers repeat what they were sent.
+        return "`inputs` tokens + `max_new_tokens` must be <=" in said or "`inputs` must have less than" in said
+    return error.code == "context_length_exceeded" or "context" in said
 
 
 def _is_of_this_prompt(error: openai.APIStatusError) -> bool:

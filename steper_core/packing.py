@@ -1,4 +1,4 @@
-"""Step-tree packing: all step examples of a chain in one row, what they share computed once.
+"""Step-tree packing: the step examples of a chain in one row, what they share computed once.
 
 The examples of a chain begin with the same passages: step s reads those of step s - 1 and some more. As sequences of
 tokens they form a tree. A row holds the tokens of such a tree in preorder; each token sees its ancestors alone and has

@@ -69,7 +69,7 @@ class RunDir:
             raise UserError(f"{file}: {jsonl.explain(error)}") from error
         dead = info.status is RunStatus.RUNNING and not self._is_held()
         return info.model_copy(
-            update={"name": self.path.resolve().name, **({"status": RunStatus.INTERRUPTED} if dead else {})}
+            update={"name": self.path.absolute().name, **({"status": RunStatus.INTERRUPTED} if dead else {})}
         )
 
     def update(self, **changes: Any) -> RunInfo:

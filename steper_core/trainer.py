@@ -32,6 +32,9 @@ from steper_core.weighting import FixedWeighting, LearnedWeighting
 
 _CURE = "Try a lower train.learning_rate, or train.dtype=float32, under another name"
 
+_NAMED = 8
+"""How many questions an error names."""
+
 OnProgress = Callable[[int, int], None]
 """Called with (optimizer steps done, optimizer steps in all)."""
 
@@ -115,7 +118,7 @@ class StepTrainer(Trainer):
         return chains[:own], chains[own:]
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
-        """Forward and backward over one batch of chains, in forwards of at most `forward_tokens` tokens."""
+        """Forward and backward over one batch of chains, in forwards of `forward_tokens` tokens or one longer row."""
         batch: GlobalBatch = num_items_in_batch
         model.train()
         chains: list[ChainRows] = inputs["chains"]
@@ -173,8 +176,10 @@ class StepTrainer(Trainer):
     def require_finite_step(self, meter: _Meter) -> None:
         """Raise a UserError that names the questions, of all ranks, whose forwards gave a loss that is no number."""
         if not torch.isfinite(meter.losses).all():
-            named = dict.fromkeys(gather_object(meter.broken))
-            require_finite(meter.losses, self.state.global_step, "question " + ", ".join(map(repr, named)))
+            named = [repr(question) for question in dict.fromkeys(gather_object(meter.broken))]
+            more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+            batch = f"question {', '.join(named[:_NAMED])}{more}" if named else "the sum over its questions"
+            require_finite(meter.losses, self.state.global_step, batch)
 
     def by_task(self, losses: Tensor, present: Sequence[bool]) -> dict[str, float]:
         """Losses of those tasks that occurred, by name."""

@@ -274,6 +274,11 @@ def _train(
     try:
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         failed = False
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            "the GPU's memory does not hold the training: lower train.forward_tokens, set "
+            "train.gradient_checkpointing=true, or train adapters (train.lora_rank)"
+        ) from error
     finally:
         end_trackers(settings.trackers, failed=failed)
     trainer.accelerator.wait_for_everyone()

@@ -174,8 +174,10 @@ def _handle(event: Event) -> None:
         known = _readable(store)
         tokens, _ = find_runs(state.runs, known)
         if kind == "run":
-            shown = state if value["question"] is None else dataclasses.replace(state, question=str(value["question"]))
-            _change_run(store, shown, known, tokens, value["by"])
+            by, question = (value.get("by"), value.get("question")) if isinstance(value, dict) else (None, None)
+            shown = state if question is None else dataclasses.replace(state, question=str(question))
+            if by in (-1, 1):
+                _change_run(store, shown, known, tokens, by)
         else:
             _turn(store, state, [known[token] for token in tokens], value)
 

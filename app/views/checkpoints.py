@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.comparison import ScoreName
+from app.seeds import deciding
 from app.store import Store
 from app.tokens import ABILITIES
 from app.training_charts import TrainedRun
@@ -33,7 +34,8 @@ def checkpoints_of(training: RunRow, runs: Sequence[RunRow]) -> list[RunRow]:
 
 
 def _asked_how(run: RunRow) -> tuple[object, ...]:
-    return (run.dataset, run.framework, *(run.config.get(part) for part in ("questions", "retrieval", "reasoning")))
+    settings = deciding(run.config)
+    return (run.framework, *(settings.get(part) for part in ("questions", "retrieval", "reasoning")))
 
 
 def scored_checkpoints(store: Store, training: RunRow, runs: Sequence[RunRow]) -> list[RunRow]:

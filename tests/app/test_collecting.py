@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from app.collecting import collected_alike, keep_rule
 from app.options import open_place
 from steper_core.config import CollectSection
 from steper_core.records import Chain, Question, Step, StopReason, ability_of
-from steper_core.run_records import RunKind
+from steper_core.run_records import RunKind, RunStatus
 from steper_core.rundir import RunDir, open_run
 from tests.app.test_cli import wiki_row, write_rows
 
@@ -106,9 +108,16 @@ def test_a_teachers_run_is_known_again_wherever_its_files_are_found(tmp_path: Pa
     result = CliRunner().invoke(main, ["collect", "--name", "g", "-d", "train.json", *options])
     assert result.exit_code == 0, result.output
     again = open_place(None, settings, ("./train.json",), folder)
-    assert collected_alike(again, RunDir(folder / "g"))
+    # Where both spellings were asked, the one that was finished first has taught.
+    for name, status in (("a", RunStatus.INTERRUPTED), ("z", RunStatus.FINISHED)):
+        shutil.copytree(folder / "g", folder / name)
+        RunDir(folder / name).update(status=status, started=RunDir(folder / "g").info.started + timedelta(days=1))
+    runs = [RunDir(folder / name) for name in ("a", "z", "g")]
+    found = collected_alike(again, runs)
+    assert found is not None and found.path.name == "g"
+    assert collected_alike(again, runs[:2]) is runs[1] and collected_alike(again, runs[:1]) is runs[0]
     other = open_place(None, (settings[0], "retrieval.top_k=2"), ("train.json",), folder)
-    assert not collected_alike(other, RunDir(folder / "g"))
+    assert collected_alike(other, runs) is None
 
 
 def test_no_question_left_to_train_on_is_told_before_a_teacher_is_asked() -> None:

@@ -393,7 +393,8 @@ def test_after_a_kill_only_calls_that_were_in_flight_are_repeated(runs: Path, se
     assert run.info.status is RunStatus.INTERRUPTED and kept >= 2
     asked_before = len(server.judged)
     judged(server, "--concurrency", "2", rubric="steps")
-    assert len(server.judged) - asked_before == 10 - kept and asked_before - kept <= 2
+    # An answer may have been kept whose vote was not: it is not asked for again either.
+    assert len(server.judged) - asked_before <= 10 - kept and len(server.judged) <= 10 + 2
     assert len(server.probes) == PROBES and len(scores(runs / "one", "steps_rating")) == 11
 
 

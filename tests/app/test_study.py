@@ -130,6 +130,8 @@ def test_a_variant_that_fails_keeps_no_other_from_the_table(file: Path, tiny_mod
     assert "! tiny-torn-s0: loss = logits follows a local model" in " ".join(result.stdout.split())
     rows = [line.split(" | ")[0] for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("| ")]
     assert rows[2:] == ["| base", "| vanilla-kd", "| steper"]
+    stored = {run.name: run.status for run in list_runs(open_database(f"sqlite:///{tmp_path / 'runs' / 'steper.db'}"))}
+    assert stored["tiny-torn-s0"] == "failed" and "tiny-torn-s0-eval" not in stored
 
 
 def test_a_table_that_nobody_can_write_is_told_before_anything_runs(file: Path, tiny_model: Path) -> None:

@@ -136,11 +136,11 @@ def test_rows_of_one_example_and_packed_ones_train_the_same(collected: tuple[str
     assert read[0] < 0.8 * read[1]
 
 
-def test_what_is_not_learned_of_the_chains_is_said_before_the_first_step(collected: tuple[str, ...]) -> None:
+def test_what_is_not_learned_of_the_chains_is_said(collected: tuple[str, ...]) -> None:
     _, said = trained("cut", collected, "train.max_length=300")
     assert "examples lose their oldest passages: they are longer than train.max_length=300" in said
-    assert said.index("lose their oldest") < said.index("tokens/s")
-    assert CliRunner().invoke(main, ["collect", "--name", "short", *options(*collected, "reasoning.max_steps=2")])
+    made = CliRunner().invoke(main, ["collect", "--name", "short", *options(*collected, "reasoning.max_steps=2")])
+    assert made.exit_code == 0, made.output
     short = ["train", "--teacher-run", "short", "--name", "two", *options(*collected, "train.epochs=1")]
     said = " ".join(CliRunner().invoke(main, short).output.split())
     assert "two learns no expansion: no chain that was kept has a step of it" in said
@@ -168,3 +168,7 @@ def test_an_evaluated_student_is_known_by_the_model_it_was_trained_from(
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 0, result.output
     assert RunDir(Path("runs/asked")).info.model == str(wide_model)
+    # The student may be renamed: the command that evaluated it opens what it made.
+    Path("runs/wide").rename("runs/renamed")
+    again = [part if part != "wide" else "renamed" for part in command]
+    assert CliRunner().invoke(main, again).exit_code == 0

@@ -268,6 +268,10 @@ def test_a_prompt_that_a_server_finds_too_long_ends_its_chain_alone(server: Serv
     )
     found = ServerModel("m", base_url=server.url, endpoint="completions").complete([PROMPT, PROMPT], [1, 2])
     assert sorted(each.problem or "" for each in found) == ["", "too_long"]
+    # A setting at fault is that of all prompts, and what a server repeats of a prompt says nothing.
+    for said in ("`max_new_tokens` must be <= 512. Given: 600", "bad field; you sent: 'the context of 1812'"):
+        server.gives(fault(422, said))
+        assert "422" in refusal(ServerModel("m", base_url=server.url, endpoint="completions"))
 
 
 @pytest.mark.parametrize(("option", "calls"), [("temperature", 2), ("max_tokens", 2), ("n", 1), ("messages", 1)])

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 EVERY_RANK = """
 import json, sys
 from pathlib import Path
-from steper_core.config import TrainSection, load_recipe
+from steper_core.config import TrainSection
 from steper_core.ranks import leave, rank
 from steper_core.rundir import RunDir
 from steper_core.trainer import StepTrainer

@@ -62,17 +62,19 @@ const follow = (href, ...children) =>
 // A drawing that comes while a button is pressed puts another one in its place, and the browser gives the click to
 // neither: the new one takes it, if it means the same thing (`data-about`).
 const carryPresses = (root) => {
+  const plain = (event) => event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey;
   let pressed = null;
-  root.addEventListener("pointerdown", (event) => {
-    const button = event.target.closest?.("[data-focus]");
-    pressed = button && { button, about: root.dataset.about };
+  root.addEventListener("mousedown", (event) => {
+    const button = plain(event) && event.target.closest?.("[data-focus]");
+    pressed = button ? { button, about: root.dataset.about } : null;
   });
-  root.addEventListener("pointerup", (event) => {
+  root.addEventListener("mouseup", (event) => {
     const before = pressed;
     pressed = null;
     const button = event.target.closest?.("[data-focus]");
-    if (!before || !button || before.button.isConnected) return;
-    if (button.dataset.focus === before.button.dataset.focus && root.dataset.about === before.about) button.click();
+    if (!before || !button || !plain(event) || before.button.isConnected) return;
+    if (button.dataset.focus !== before.button.dataset.focus || root.dataset.about !== before.about) return;
+    button.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, detail: event.detail }));
   });
 };
 

@@ -5,7 +5,7 @@ export default ({ data, parentElement, setTriggerValue }) => {
       { class: "more", type: "button", "data-focus": kind, onclick: () => setTriggerValue("event", { kind, value }) },
       label,
     );
-  draw(
+  const root = draw(
     parentElement,
     h(
       "div",
@@ -24,4 +24,5 @@ export default ({ data, parentElement, setTriggerValue }) => {
         ),
     ),
   );
+  root.dataset.about = data.item;
 };

@@ -65,10 +65,12 @@ const cell = (item, column) =>
     item.side && h("span", { class: "side interval" }, item.side),
   );
 
-// Ticks that no drawing has shown yet: one that was under way when the reader ticked does not undo them. What is not
-// shown after a while was not taken.
+// Ticks that no drawing has shown yet: one that was under way when the reader ticked does not undo them. They are sent
+// again, for an event right after may have kept the app from them; what is not shown after a while was not taken.
 const newTicks = new Map();
 const patience = 10000;
+const pause = 1500;
+let resending = null;
 
 const withNewTicks = (drawn) => {
   for (const [token, { on, since }] of newTicks)
@@ -80,6 +82,8 @@ const withNewTicks = (drawn) => {
 export default ({ data, parentElement, setTriggerValue }) => {
   const send = (kind, value) => setTriggerValue("event", { kind, value });
   let ticked = withNewTicks(data.ticked);
+  clearTimeout(resending);
+  if (newTicks.size) resending = setTimeout(() => parentElement.isConnected && send("tick", ticked), pause);
 
   const sendTicks = (tokens, on) => {
     for (const token of tokens) newTicks.set(token, { on, since: performance.now() });
