@@ -5,14 +5,22 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch.distributed.fsdp import StateDictType
+from transformers import TrainerCallback
 
 from steper_core.errors import UserError
+from steper_core.objectives import CrossEntropy
+from steper_core.path_attention import load_with_paths
+from steper_core.records import ABILITIES
 from steper_core.rundir import RunDir
+from steper_core.side_optimizer import SideOptimizer
+from steper_core.trainer import StepTrainer
 from steper_core.training_arguments import end_trackers, require_whole_weights, training_arguments
+from steper_core.weighting import LearnedWeighting
 from tests.steper_core.test_trainer import chains, settings, train, weights
 
 CPU = torch.device("cpu")
@@ -68,3 +76,35 @@ def test_each_training_ends_its_own_run_at_a_tracker(monkeypatch: pytest.MonkeyP
     end_trackers(["tensorboard", "wandb"], failed=False)
     end_trackers(["wandb"], failed=True)
     assert ended == [0, 1]
+
+
+def test_trackers_are_told_what_the_run_logs(tiny_model: Path, tmp_path: Path) -> None:
+    told: list[dict[str, float]] = []
+
+    class Tracker(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **more: Any) -> None:
+            told.append({"step": state.global_step, **logs})
+
+    config = settings(weighting="learned", batch_chains=3)
+    trainer = StepTrainer(
+        tasks=ABILITIES,
+        objective=CrossEntropy(),
+        weighting=LearnedWeighting(ABILITIES),
+        side=SideOptimizer([]),
+        forward_tokens=4096,
+        run=RunDir(tmp_path),
+        on_progress=lambda _done, _all: None,
+        model=load_with_paths(tiny_model),
+        args=training_arguments(RunDir(tmp_path), config, 0, CPU, 6, measure=False),
+        train_dataset=chains(6),
+        data_collator=lambda rows: {"chains": rows},
+        callbacks=[Tracker()],
+    )
+    trainer.args.report_to = ["mine"]
+    trainer.train()
+    points = list(RunDir(tmp_path).train_points())
+    assert len(points) == 2 and [said["step"] for said in told if "learning_rate" in said] == [1, 2]
+    for point, said in zip(points, told, strict=False):
+        assert (said["step"], said["learning_rate"]) == (point.step, point.learning_rate)
+        assert {name.removeprefix("loss/"): value for name, value in said.items() if "loss/" in name} == point.losses
+        assert said["sigma/expansion"] == point.sigmas["expansion"]
