@@ -47,7 +47,7 @@ def show() -> None:
         return
     st.plotly_chart(figure, config={"displayModeBar": False}, key="training_chart")
     for position, (token, own) in enumerate(zip(runs, checkpoints, strict=True)):
-        if own:
+        if len(own) > 1:
             _offer_comparison(RUN_LETTERS[position], token, len(own))
 
 
@@ -55,7 +55,7 @@ def _offer_comparison(letter: str, token: str, count: int) -> None:
     """A link to where the evaluated checkpoints of a run are compared with each other."""
     st.page_link(
         "app_pages/compare.py",
-        label=f"Compare the {count} evaluated checkpoint{'' if count == 1 else 's'} of {letter}",
+        label=f"Compare the {count} evaluated checkpoints of {letter}",
         icon=":material/show_chart:",
         query_params={"train": token},
     )

@@ -22,7 +22,7 @@ def show_variants(result: StudyResult, tokens: Mapping[int, str]) -> None:
     columns = (
         column("Variant"),
         *(column(title, right=True) for title in COLUMNS.values()),
-        column("Questions", right=True, tight=True),
+        column("n", right=True, tight=True, hint="questions scored by EM"),
         column("Seeds", right=True, tight=True),
         column("s/question", right=True, tight=True),
     )
