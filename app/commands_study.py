@@ -70,9 +70,9 @@ def study(
         failed = run_cells(cells, runs, command_line(), console, lambda run: store(run.path, runs))
         if len(failed) == len(cells):
             raise UserError(next(iter(failed.values())))
-    if failed:
-        ingest_all(open_database(database_url(runs)), runs)
     engine = open_database(database_url(runs))
+    if failed:
+        ingest_all(engine, runs)
     # A database may hold other people's runs of a study of this name.
     here = {str(file.parent.resolve()) for file in runs.glob("*/run.json")}
     stored = [run for run in list_runs(engine) if run.path in here]

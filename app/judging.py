@@ -190,9 +190,9 @@ def _config(order: Order) -> dict[str, Any]:
 def _named(order: Order) -> list[dict[str, str]]:
     """The judged runs by the names that they had when the judging began."""
     now = [{"uid": run.info.uid, "name": run.info.name} for run in order.runs]
-    before = RunDir(order.path).info.config.get("runs") if (order.path / "run.json").exists() else None
+    before: Any = RunDir(order.path).info.config.get("runs") if (order.path / "run.json").exists() else None
     same = isinstance(before, list) and [each.get("uid") for each in before] == [each["uid"] for each in now]
-    return before if before is not None and same else now
+    return before if same else now
 
 
 def _announce(order: Order, work: _Work, pending: Sequence[Call], cache: AnswerCache, console: Console) -> int:

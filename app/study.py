@@ -123,8 +123,14 @@ def _run_cell(cell: Cell, place: Workplace, tested: Workplace, teacher_run: RunD
         )
         store(trained)
         model, reference = student_of(trained, recipe.student)
-        answered = {"model": model, "method": place.recipe.train.method, "seed": cell.seed, "checkpoint": reference}
-        answered["base"] = trained.info.model
+        info = trained.info
+        answered = {
+            "model": model,
+            "checkpoint": reference,
+            "method": info.method,
+            "seed": info.seed,
+            "base": info.model,
+        }
     elif cell.variant.gold:
         answered = {"model": ModelSection(backend="gold", model="gold"), "method": "gold", "seed": cell.seed}
     else:

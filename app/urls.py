@@ -98,10 +98,11 @@ def enter(kind: type[State]) -> State:
     name = kind.__name__
     arrived = st.session_state.get("page") != name
     st.session_state["page"] = name
-    state = read(kind)
-    if _spelt(_current(name)) != _spelt(_shown()):
+    current = _current(name)
+    state = kind.parse(current)
+    if _spelt(current) != _spelt(_shown()):
         # What told the browser of it may have been thrown away with the run that wrote it.
-        st.query_params.from_dict(_current(name))
+        st.query_params.from_dict(current)
     left: State | None = st.session_state.get(f"left_{name}")
     if arrived and left is not None and not st.query_params:
         state = left

@@ -54,6 +54,16 @@ def wide_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def foreign_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a teacher whose tokenizer has another token in the place of "Q"."""
+    folder = save_tiny_llama(tmp_path_factory.mktemp("models") / "foreign")
+    text = (folder / "tokenizer.json").read_text()
+    assert '"Q"' in text
+    (folder / "tokenizer.json").write_text(text.replace('"Q"', '"Ωx"', 1))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def whole_demo(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """An uninterrupted demo with the tiny model: its runs folder and what it printed."""
     runs = tmp_path_factory.mktemp("whole") / "runs"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from app.comparison import ScoreName
 from app.seeds import deciding
 from app.store import Store
 from app.tokens import ABILITIES
 from app.training_charts import TrainedRun
 from db.queries import RunRow
+
+if TYPE_CHECKING:
+    from app.comparison import ScoreName
 
 _CURVES = {"EM": "em", "Sub-answer": "sub_answer", "Gold passage found": "gold_passage"}
 """Scores that are drawn over the steps of training, by the title of their panel."""

@@ -86,8 +86,9 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], tolerance: floa
 
 
 def trainer_of(
-    tmp_path: Path, model: Any, weighting: FixedWeighting | LearnedWeighting, limit: int = 4096
+    tmp_path: Path, model: Any, weighting: FixedWeighting | LearnedWeighting, limit: int = 4096, **options: Any
 ) -> StepTrainer:
+    plain = {"args": TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none")}
     return StepTrainer(
         tasks=ABILITIES,
         objective=CrossEntropy(),
@@ -97,7 +98,7 @@ def trainer_of(
         run=RunDir(tmp_path),
         on_progress=lambda _done, _all: None,
         model=model,
-        args=TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none"),
+        **{**plain, **options},
     )
 
 

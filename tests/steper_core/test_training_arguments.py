@@ -13,15 +13,12 @@ from torch.distributed.fsdp import StateDictType
 from transformers import TrainerCallback
 
 from steper_core.errors import UserError
-from steper_core.objectives import CrossEntropy
 from steper_core.path_attention import load_with_paths
 from steper_core.records import ABILITIES
 from steper_core.rundir import RunDir
-from steper_core.side_optimizer import SideOptimizer
-from steper_core.trainer import StepTrainer
 from steper_core.training_arguments import end_trackers, require_whole_weights, training_arguments
 from steper_core.weighting import LearnedWeighting
-from tests.steper_core.test_trainer import chains, settings, train, weights
+from tests.steper_core.test_trainer import chains, settings, train, trainer_of, weights
 
 CPU = torch.device("cpu")
 
@@ -86,15 +83,10 @@ def test_trackers_are_told_what_the_run_logs(tiny_model: Path, tmp_path: Path) -
             told.append({"step": state.global_step, **logs})
 
     config = settings(weighting="learned", batch_chains=3)
-    trainer = StepTrainer(
-        tasks=ABILITIES,
-        objective=CrossEntropy(),
-        weighting=LearnedWeighting(ABILITIES),
-        side=SideOptimizer([]),
-        forward_tokens=4096,
-        run=RunDir(tmp_path),
-        on_progress=lambda _done, _all: None,
-        model=load_with_paths(tiny_model),
+    trainer = trainer_of(
+        tmp_path,
+        load_with_paths(tiny_model),
+        LearnedWeighting(ABILITIES),
         args=training_arguments(RunDir(tmp_path), config, 0, CPU, 6, measure=False),
         train_dataset=chains(6),
         data_collator=lambda rows: {"chains": rows},
