@@ -102,7 +102,7 @@ def judge_run(order: Order, console: Console, confirm: Callable[[str], bool]) ->
         ) as run:
             run.write_questions(each.question for each in work.judged)
             asked = _judge(run, work, pending, order, console)
-            scores = _finish(run, order, work)
+            scores = _finish(run, order, work, console)
     _report(run, order, work, scores, asked, console)
     if work.calls and not any(is_final(each) for each in run.judgements()):
         raise UserError(f"{order.server.url} answered none of the calls; the same command asks again")
@@ -252,10 +252,11 @@ def _judge(run: RunDir, work: _Work, pending: Sequence[Call], order: Order, cons
         )
 
 
-def _finish(run: RunDir, order: Order, work: _Work) -> list[Score]:
+def _finish(run: RunDir, order: Order, work: _Work, console: Console) -> list[Score]:
     judgements = latest(run.judgements())
     scores = scores_of(order.rubric, work.judged, judgements, order.evaluator)
     fresh = [score for score in scores if work.present.get(_subject(score)) != score]
+    _tell_mixed(order, work.present, scores, fresh, console)
     if fresh:
         # Another judge may be bringing its scores in: all votes are paid for, so it is waited for.
         add_scores(order.run.path, fresh, _PATIENCE)
@@ -274,6 +275,25 @@ def _finish(run: RunDir, order: Order, work: _Work) -> list[Score]:
         counts={"chains": len(work.judged), "votes": len(judgements), **{f"unscored: {why}": n for why, n in unscored}},
     )
     return scores
+
+
+def _tell_mixed(
+    order: Order, present: Mapping[_Subject, Score], scores: Sequence[Score], fresh: Sequence[Score], console: Console
+) -> None:
+    """Warn where an earlier judging by this judge, asked in another way, keeps a part of the run's scores."""
+    replaced = any((old := present.get(_subject(score))) and old.value is not None for score in fresh)
+    asked = {score.question_id for score in scores}
+    names = {score.name for score in scores}
+    kept = {
+        score.question_id
+        for score in present.values()
+        if score.evaluator == order.evaluator and score.name in names and score.version == order.rubric.version
+    } - asked
+    if replaced and kept:
+        console.warn(
+            f"{order.run.path.name} has scores of {order.evaluator} for {len(kept):,} more questions, from a judging "
+            "that went otherwise: its figures mix the two. Judge the whole run (leave --limit out)"
+        )
 
 
 def _subject(score: Score) -> _Subject:

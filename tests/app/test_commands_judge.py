@@ -237,6 +237,18 @@ def test_calls_that_failed_are_unscored_and_asked_for_again(runs: Path, server: 
     assert RunDir(runs / default()).info.counts == {"chains": 5, "votes": 4}
 
 
+def test_two_judgings_that_share_a_run_s_scores_are_told_of(runs: Path, server: FakeServer) -> None:
+    judged(server)
+    server.answer = lambda body: Reply(chat(verdict(body, expansion="no")))
+    part = ("--votes", "2", "--limit", "2", "--name")
+    said = judged(server, *part, "twice")
+    assert "! one has scores of judge:big for 3 more questions, from a judging that went otherwise" in said
+    # Repeated, it changes nothing, and so does a part of the same judging.
+    assert "went otherwise" not in judged(server, *part, "twice")
+    assert "went otherwise" not in judged(server, "--votes", "2", "--name", "whole")
+    assert "went otherwise" not in judged(server, *part, "part")
+
+
 def test_a_server_that_ignores_options_is_named_and_its_answers_are_unscored(runs: Path, server: FakeServer) -> None:
     server.answer = server.probed = lambda body: Reply(chat("hello"))
     said = judged(server)
