@@ -124,7 +124,6 @@ class StepTrainer(Trainer):
         chains: list[ChainRows] = inputs["chains"]
         owners = {id(row): chain.question_id for chain in chains for row in chain.rows}
         parts = self._parts(rows_of(chains))
-        present = torch.tensor(batch.present, device=self.args.device)
         total = torch.zeros((), device=self.args.device)
         sharded_by_engine = self.accelerator.distributed_type == DistributedType.DEEPSPEED
         # Losses are divided by the chains of the global batch already: the engine must not divide them again.
@@ -138,7 +137,7 @@ class StepTrainer(Trainer):
                 if not torch.isfinite(measured).all():
                     self.meter.broken += [owners[id(row)] for row in rows if id(row) in owners]
                 share = 1 / batch.parts if number == 0 else 0.0
-                loss = self.weighting.combine(losses * self.args.world_size, present, share)
+                loss = self.weighting.combine(losses * self.args.world_size, batch.present, share)
                 self.accelerator.backward(loss, **options)
             total += loss.detach()
         self.meter.present = batch.present

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -18,12 +19,12 @@ _CLAMP = 6.0
 class Weighting(Protocol):
     """Combines losses by task into the loss that is minimised."""
 
-    def combine(self, losses: Tensor, present: Tensor, constant_share: float) -> Tensor:
+    def combine(self, losses: Tensor, present: Sequence[bool], constant_share: float) -> Tensor:
         """The loss of a part of a global batch.
 
         Args:
             losses: (tasks,) this part's share of the raw losses.
-            present: (tasks,) bool: which tasks occur anywhere in the global batch.
+            present: for each task whether it occurs anywhere in the global batch.
             constant_share: this part's share of terms that do not depend on the losses; the shares sum to 1.
         """
         ...
@@ -39,7 +40,7 @@ class FixedWeighting:
     def __init__(self, weights: Sequence[float]) -> None:
         self._weights = torch.tensor(weights, dtype=torch.float32)
 
-    def combine(self, losses: Tensor, present: Tensor, constant_share: float) -> Tensor:
+    def combine(self, losses: Tensor, present: Sequence[bool], constant_share: float) -> Tensor:
         """See `Weighting.combine`."""
         return (self._weights.to(losses.device) * losses).mean()
 
@@ -51,31 +52,38 @@ class FixedWeighting:
 class LearnedWeighting(nn.Module):
     """Eq. 4 (Kendall et al. 2018): sum_j L_j / (2 sigma_j^2) + log sigma_j, with s_j = log sigma_j^2 learned.
 
-    s is float32 and starts at 0. A task absent from the whole global batch is left out with both of its terms. At
-    the optimum sigma_j^2 = L_j, so a term is negative once L_j < 1/e: that is normal, watch the raw losses.
+    s is float32 and starts at 0. A task absent from the whole global batch is left out with both of its terms, and each
+    task has a parameter of its own, so that an optimizer leaves it alone then. At the optimum sigma_j^2 = L_j, so a
+    term is negative once L_j < 1/e: that is normal, watch the raw losses.
     """
 
     def __init__(self, tasks: Sequence[str]) -> None:
         super().__init__()
         self._tasks = tuple(tasks)
-        self.s = nn.Parameter(torch.zeros(len(tasks), dtype=torch.float32))
+        self.s = nn.ParameterList(torch.zeros((), dtype=torch.float32) for _ in tasks)
 
-    def combine(self, losses: Tensor, present: Tensor, constant_share: float) -> Tensor:
+    def combine(self, losses: Tensor, present: Sequence[bool], constant_share: float) -> Tensor:
         """See `Weighting.combine`."""
-        terms = 0.5 * torch.exp(-self.s) * losses + 0.5 * self.s * constant_share
-        return torch.where(present, terms, torch.zeros_like(terms)).sum()
+        terms = [
+            0.5 * torch.exp(-s) * loss + 0.5 * s * constant_share
+            for s, loss, there in zip(self.s, losses, present, strict=True)
+            if there
+        ]
+        return torch.stack(terms).sum()
 
     @torch.no_grad()
     def clamp(self) -> None:
         """Keep sigma within its bounds; called after each optimizer step."""
-        self.s.clamp_(-_CLAMP, _CLAMP)
+        for s in self.s:
+            s.clamp_(-_CLAMP, _CLAMP)
 
     def sigmas(self) -> dict[str, float]:
         """sigma_j = exp(s_j / 2) by task."""
-        values = torch.exp(self.s.detach() / 2).tolist()
-        return {task: round(value, 6) for task, value in zip(self._tasks, values, strict=True)}
+        return {task: round(math.exp(s / 2), 6) for task, s in self._values().items()}
 
     def save(self, folder: Path) -> None:
         """Write sigma.json beside a model's weights, for people and other tools."""
-        stored = dict(zip(self._tasks, self.s.tolist(), strict=True))
-        (folder / SIGMA_FILE).write_text(json.dumps({"log_sigma_squared": stored}), "utf-8")
+        (folder / SIGMA_FILE).write_text(json.dumps({"log_sigma_squared": self._values()}), "utf-8")
+
+    def _values(self) -> dict[str, float]:
+        return {task: s.item() for task, s in zip(self._tasks, self.s, strict=True)}
