@@ -15,10 +15,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from db.annotation_views import NewItem, NewProject
+from db.annotations import create_project
 from db.ingest import ingest_all
+from db.queries_questions import list_questions
+from db.queries_runs import list_runs
+from db.queries_texts import Database
 from db.session import open_database
+from evaluators.label_rubric import load_label_rubric
 
-from .sample_runs import write_sample
+from .desk import Maker
+from .sample_runs import write_evaluation, write_sample
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = [
@@ -112,6 +119,38 @@ def dashboard(start_dashboard: Callable[[str], str], sample_url: str) -> str:
 def empty_dashboard(start_dashboard: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a dashboard on a database without runs."""
     return start_dashboard(f"sqlite:///{tmp_path_factory.mktemp('empty') / 'steper.db'}")
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """A database of its own: other tests look at one that nobody labels in."""
+    folder = tmp_path_factory.mktemp("labelled")
+    write_evaluation(folder, "eval-steper", "steper", hostile=3)
+    opened = open_database(f"sqlite:///{folder / 'steper.db'}")
+    ingest_all(opened, folder)
+    return opened
+
+
+@pytest.fixture(scope="module")
+def labelling(start_dashboard: Callable[[str], str], labelled: Database) -> str:
+    """The address of a dashboard on the database that is labelled in."""
+    return start_dashboard(str(labelled.url))
+
+
+@pytest.fixture
+def project(labelled: Database, request: pytest.FixtureRequest) -> Maker:
+    """Creates a project named after the test on some of the questions, and returns its name."""
+
+    def make(count: int = 12, *, first: int = 0, overlap: int = 1, blind: bool = True) -> str:
+        (run,) = list_runs(labelled)
+        found = list_questions(labelled, (run.id,), offset=first, limit=count).rows
+        rubric = load_label_rubric("steps").model_dump(mode="json")
+        items = tuple(NewItem(run.uid, row.id) for row in found)
+        name = request.node.name
+        create_project(labelled, NewProject(name, rubric, blind, overlap, 0, {}, items))
+        return name
+
+    return make
 
 
 def _free_port() -> int:

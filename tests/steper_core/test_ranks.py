@@ -18,7 +18,7 @@ from steper_core.ranks import shared_run
 from steper_core.run_records import RunKind
 from steper_core.rundir import RunDir, open_run
 
-from .test_trainer import chains, same, train, weights
+from .tiny_training import chains, same, train, weights
 
 ROOT = Path(__file__).parents[2]
 EVERY_RANK = """
@@ -29,7 +29,7 @@ from steper_core.ranks import leave, rank
 from steper_core.rundir import RunDir
 from steper_core.trainer import StepTrainer
 from steper_core.training import Models, train_student
-from tests.steper_core.test_trainer import chains
+from tests.steper_core.tiny_training import chains
 
 class Recorded(RunDir):
     def update(self, **changes):
@@ -65,7 +65,7 @@ from steper_core.objectives import CrossEntropy
 from steper_core.packing import collate
 from steper_core.path_attention import load_with_paths
 from steper_core.trainer import rows_of
-from tests.steper_core.test_trainer import chains
+from tests.steper_core.tiny_training import chains
 
 def gradients(model):
     forward = collate(rows_of(chains(4)), torch.device("cpu"))

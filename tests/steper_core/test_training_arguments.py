@@ -18,7 +18,7 @@ from steper_core.records import ABILITIES
 from steper_core.rundir import RunDir
 from steper_core.training_arguments import end_trackers, require_whole_weights, training_arguments
 from steper_core.weighting import LearnedWeighting
-from tests.steper_core.test_trainer import chains, settings, train, trainer_of, weights
+from tests.steper_core.tiny_training import chains, settings, train, trainer_of, weights
 
 CPU = torch.device("cpu")
 

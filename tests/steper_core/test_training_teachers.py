@@ -19,7 +19,7 @@ from steper_core.rundir import RunDir
 from steper_core.side_optimizer import SIDE_FILE
 from steper_core.trainer import rows_of
 
-from .test_trainer import AGG, INIT, KilledError, chains, killed_at, same, settings, train, weights
+from .tiny_training import AGG, INIT, KilledError, chains, killed_at, same, settings, train, weights
 
 NAMES = ("initialization", "expansion", "aggregation")
 
