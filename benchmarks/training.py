@@ -1,6 +1,6 @@
 """Training on step examples: step-tree packing against TRL's SFTTrainer on the same examples, side by side.
 
-    pip install --constraint constraints.txt --editable '.[bench]'
+    pip install --constraint constraints.txt trl
     python benchmarks/training.py [--steps 5] [--top-k 4] [--chains 3] [--batch 1] [--model random]
 
 Each contender trains a copy of the same model in a process of its own, in one number format, on the same tokens: S
