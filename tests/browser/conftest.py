@@ -15,16 +15,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from db.annotation_views import NewItem, NewProject
-from db.annotations import create_project
 from db.ingest import ingest_all
-from db.queries_questions import list_questions
-from db.queries_runs import list_runs
 from db.queries_texts import Database
 from db.session import open_database
-from evaluators.label_rubric import load_label_rubric
 
-from .desk import Maker
+from .desk import Maker, make_project
 from .sample_runs import write_evaluation, write_sample
 
 ROOT = Path(__file__).parents[2]
@@ -142,12 +137,8 @@ def project(labelled: Database, request: pytest.FixtureRequest) -> Maker:
     """Creates a project named after the test on some of the questions, and returns its name."""
 
     def make(count: int = 12, *, first: int = 0, overlap: int = 1, blind: bool = True) -> str:
-        (run,) = list_runs(labelled)
-        found = list_questions(labelled, (run.id,), offset=first, limit=count).rows
-        rubric = load_label_rubric("steps").model_dump(mode="json")
-        items = tuple(NewItem(run.uid, row.id) for row in found)
-        name = request.node.name
-        create_project(labelled, NewProject(name, rubric, blind, overlap, 0, {}, items))
+        name: str = request.node.name
+        make_project(labelled, name, count, first=first, overlap=overlap, blind=blind)
         return name
 
     return make

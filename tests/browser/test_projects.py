@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page, TimeoutError, expect
 
-from db.annotation_views import Change, NewItem, NewProject
-from db.annotations import create_project, hand_out, record
-from db.ingest import ingest_all
+from db.annotation_views import Change
+from db.annotations import hand_out, record
 from db.queries_annotations import get_project, history, slots_of
-from db.queries_questions import list_questions
-from db.queries_runs import list_runs
 from db.queries_texts import Database
-from db.session import open_database
-from evaluators.label_rubric import load_label_rubric
 
 from .conftest import PATIENCE
-from .sample_runs import write_evaluation
+from .desk import make_project
 
 expect.set_options(timeout=PATIENCE)
 
@@ -30,43 +24,17 @@ HOSTILE = "**bold** <img src=x onerror=alert(1)> :red[name] $x^2$"
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A database of its own: other tests look at one that nobody labels in."""
-    folder = tmp_path_factory.mktemp("projects")
-    write_evaluation(folder, "eval-steper", "steper")
-    place = f"sqlite:///{folder / 'steper.db'}"
-    engine = open_database(place)
-    ingest_all(engine, folder)
-    engine.dispose()
-    return place
-
-
-@pytest.fixture(scope="module")
-def engine(url: str) -> Database:
-    return open_database(url)
-
-
-@pytest.fixture(scope="module")
-def labelling(start_dashboard: Callable[[str], str], url: str) -> str:
-    return start_dashboard(url)
-
-
-@pytest.fixture(scope="module")
-def differing(engine: Database) -> str:
+def differing(labelled: Database) -> str:
     """A project of four items for two people, who differ on the second step of the first three."""
-    (run,) = list_runs(engine)
-    found = list_questions(engine, (run.id,), offset=0, limit=4).rows
-    rubric = load_label_rubric("steps").model_dump(mode="json")
-    items = tuple(NewItem(run.uid, row.id) for row in found)
-    project = create_project(engine, NewProject(HOSTILE, rubric, True, 2, 0, {}, items))
+    project = make_project(labelled, HOSTILE, 4, overlap=2)
     for person, rating in (("ann", 1.0), (f"{HOSTILE} b"[:60], -1.0)):
-        slots = hand_out(engine, project, person, 4)
+        slots = hand_out(labelled, project, person, 4)
         for slot in slots[:3]:
             uid = f"{person}{slot.item_id}"
             told = Change(f"{uid}r", slot.item_id, 2, "rating", rating)
             comment = Change(f"{uid}c", slot.item_id, 2, "comment", HOSTILE)
             end = Change(f"{uid}s", slot.item_id, 0, "submit", None, 30.0)
-            assert not record(engine, project, person, [told, comment, end]).refused
+            assert not record(labelled, project, person, [told, comment, end]).refused
     return HOSTILE
 
 
@@ -102,7 +70,7 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def test_a_project_is_made_by_the_form_and_labelled(
-    browser_page: Page, labelling: str, engine: Database, differing: str
+    browser_page: Page, labelling: str, labelled: Database, differing: str
 ) -> None:
     page = browser_page
     visit(page, labelling)
@@ -122,8 +90,8 @@ def test_a_project_is_made_by_the_form_and_labelled(
     who.fill("ann")
     who.press("Enter")
     expect(page.get_by_role("group", name="How good is this step?")).to_be_visible()
-    made = get_project(engine, "made here")
-    assert made is not None and slots_of(engine, made.id, "ann")
+    made = get_project(labelled, "made here")
+    assert made is not None and slots_of(labelled, made.id, "ann")
     page.get_by_role("button", name="change").click()
     expect(who).to_be_visible()
     page.get_by_role("button", name="All projects").click()
@@ -131,7 +99,7 @@ def test_a_project_is_made_by_the_form_and_labelled(
 
 
 def test_disagreements_are_decided_one_after_the_other(
-    browser_page: Page, labelling: str, engine: Database, differing: str
+    browser_page: Page, labelling: str, labelled: Database, differing: str
 ) -> None:
     page = browser_page
     visit(page, labelling, project=differing, view="disagreements", **{"as": "dora"})
@@ -165,32 +133,32 @@ def test_disagreements_are_decided_one_after_the_other(
 
 
 def test_progress_gives_back_exports_and_imports(
-    browser_page: Page, labelling: str, engine: Database, differing: str, tmp_path: Path
+    browser_page: Page, labelling: str, labelled: Database, differing: str, tmp_path: Path
 ) -> None:
     page = browser_page
     visit(page, labelling, project=differing, view="progress")
     people = page.get_by_role("table", name="People").locator("tbody tr")
     expect(people).to_have_count(2)
     expect(people.nth(1)).to_contain_text("120")
-    found = get_project(engine, differing)
-    assert found is not None and len(slots_of(engine, found.id, "ann")) == 4
+    found = get_project(labelled, differing)
+    assert found is not None and len(slots_of(labelled, found.id, "ann")) == 4
     unfold(page, "Export and import")
     with page.expect_download() as waiting:
         page.get_by_role("button", name="JSONL").click()
     file = tmp_path / "labels.jsonl"
     waiting.value.save_as(file)
-    before = len(history(engine, found.id))
+    before = len(history(labelled, found.id))
     assert file.read_text("utf-8").count(differing.replace('"', '\\"')) > 0
     page.locator('input[type="file"]').set_input_files(file)
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page.get_by_text("0 changes by")).to_be_visible()
-    assert len(history(engine, found.id)) == before
+    assert len(history(labelled, found.id)) == before
     page.get_by_role("button", name="Give back held items").click()
     page.get_by_role("combobox", name="Whose").click()
     page.get_by_role("option", name="ann", exact=True).click()
     page.get_by_role("button", name="Give back", exact=True).click()
     expect(people.filter(has_text="ann").locator("td").nth(3)).to_have_text("0")
-    assert len(slots_of(engine, found.id, "ann")) == 3
+    assert len(slots_of(labelled, found.id, "ann")) == 3
 
 
 @pytest.mark.parametrize("view", ["progress", "disagreements"])

@@ -108,6 +108,11 @@ def test_logged_losses_are_those_of_equation_3(tiny_model: Path, tmp_path: Path,
 
 
 def test_an_ability_that_does_not_occur_is_not_logged_and_its_sigma_rests(tiny_model: Path, tmp_path: Path) -> None:
+    run = train(tmp_path, tiny_model, "never", chains(2), settings(weighting="learned", sigma_learning_rate=0.1))
+    point = next(run.train_points())
+    assert set(point.losses) == {"initialization", "aggregation"}
+    assert point.sigmas["expansion"] == 1.0
+    assert point.sigmas["aggregation"] != 1.0
     # A chain of four steps and one of one, in an order of chance: a learned sigma keeps where its ability is not.
     config = settings(weighting="learned", sigma_learning_rate=0.1, batch_chains=1, epochs=3)
     points = list(train(tmp_path, tiny_model, "run", [chains(3)[2], chains(1)[0]], config).train_points())
