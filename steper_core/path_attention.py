@@ -1,9 +1,9 @@
 """Attention over trees of tokens: exact, without a mask over the whole row.
 
 Tokens stand in preorder, the longest path of each tree first. Then a tree falls into paths, runs of tokens each of
-which is the child of the one before. A path sees, whole, what is above its first token, and itself causally: a call of
-scaled_dot_product_attention for each path computes little more than that (what is hidden in its own square, where a
-kernel computes it all the same). A mask over all tokens of a row would cost as much for pairs of different branches.
+which is the child of the one before. A path sees, whole, what is above its first token, and itself causally: attention
+for each path computes little more than that (what is hidden in a path's own square). A mask over all tokens of a row
+would cost as much for pairs of different branches.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from steper_core.block_attention import attend_in_blocks
 from steper_core.checkpoints import load_causal_model
 from steper_core.errors import UserError
 
@@ -107,15 +108,26 @@ def attend(
 
     if paths is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    # As autocast would at each call: rotation by float32 angles leaves queries and keys in float32.
+    query, key = query.to(value.dtype), key.to(value.dtype)
     parts = []
     for path in paths:
         ranges = [*path.above, (path.start, path.stop)]
         keys, values = (torch.cat([each[:, :, a:b] for a, b in ranges], dim=2) for each in (key, value))
-        own = query[:, :, path.start : path.stop]
-        mask = _lower_right(own.shape[2], keys.shape[2], query.device) if path.above else None
-        causal = {**options, "is_causal": mask is None}
-        parts.append(sdpa_attention_forward(module, own, keys, values, mask, **causal)[0])
+        parts.append(_attend_path(module, query[:, :, path.start : path.stop], keys, values, options))
     return torch.cat(parts, dim=1), None
+
+
+def _attend_path(module: Any, query: Tensor, key: Tensor, value: Tensor, options: dict[str, Any]) -> Tensor:
+    """Attention of a path's queries, of which the last sees all keys and each one before it one less."""
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+    plain = not options.get("dropout") and options.get("softcap") is None
+    if plain and query.device.type == "cpu" and query.dtype is torch.bfloat16:
+        return attend_in_blocks(query, key, value, options.get("scaling") or query.shape[-1] ** -0.5)
+    queries, keys = query.shape[2], key.shape[2]
+    mask = _lower_right(queries, keys, query.device) if keys > queries else None
+    return sdpa_attention_forward(module, query, key, value, mask, **{**options, "is_causal": mask is None})[0]
 
 
 def _lower_right(queries: int, keys: int, device: torch.device) -> Tensor:
