@@ -61,7 +61,10 @@ class LanguageModel(Protocol):
 
 @dataclass(frozen=True)
 class ModelWriter:
-    """A language model as a step writer. Trained students get no demonstrations."""
+    """A language model as a step writer. Trained students get no demonstrations.
+
+    A teacher is asked its training questions, from which demonstrations are drawn: none is shown its own answer.
+    """
 
     model: LanguageModel
     demonstrations: tuple[Demonstration, ...] = ()
@@ -74,7 +77,7 @@ class ModelWriter:
                 request.passages,
                 request.rationales,
                 force_answer=request.force_answer,
-                demonstrations=self.demonstrations,
+                demonstrations=[shown for shown in self.demonstrations if shown.question != request.question.text],
             )
             for request in requests
         ]

@@ -11,7 +11,7 @@ import pytest
 
 from steper_core.config import ModelSection, ReasoningSection, RetrievalSection
 from steper_core.frameworks import CLOSED_BOOK, IRCOT, RAG, Framework
-from steper_core.prompts import Prompt
+from steper_core.prompts import Demonstration, Prompt
 from steper_core.reasoning import ReasoningSettings, reason, step_seed, windows_left
 from steper_core.records import Ability, Chain, Passage, Question, StopReason
 from steper_core.retrieval import Retriever
@@ -73,6 +73,14 @@ def test_the_flag_ends_a_chain_early() -> None:
     assert chain.rationales == ("birch is next.", "So the answer is: Tiv")
     assert (chain.answer, chain.stop_reason) == ("Tiv", StopReason.ANSWERED)
     assert len(model.prompts) == 2
+
+
+def test_a_question_that_is_a_worked_example_is_not_shown_its_own_answer() -> None:
+    examples = tuple(Demonstration(f"{word} grove?", (), (f"So the answer is: {word} end",)) for word in WORDS[:2])
+    model = ScriptedModel(lines("So the answer is: x"))
+    run(ModelWriter(model, examples), questions=[question(0), question(1, "canal grove?")])
+    assert ["amber end" in prompt.context for prompt in model.prompts] == [False, True]
+    assert all("birch end" in prompt.context for prompt in model.prompts)
 
 
 def test_the_last_step_is_forced_to_answer() -> None:
