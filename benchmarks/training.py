@@ -1,12 +1,14 @@
-"""Training on step examples: step-tree packing against TRL's SFTTrainer on the same examples, side by side.
+"""Training on step examples: step-tree packing against TRL's trainers on the same examples, side by side.
 
     pip install --constraint constraints.txt trl
-    python benchmarks/training.py [--steps 5] [--top-k 4] [--chains 3] [--batch 1] [--model random]
+    python benchmarks/training.py [--steps 5] [--top-k 4] [--chains 3] [--batch 1] [--model random] [--loss logits]
 
 Each contender trains a copy of the same model in a process of its own, in one number format, on the same tokens: S
-examples a chain, K passages of 100 tokens a step, cumulative targets. TRL has completion-only labels and its best
-settings, a row an example without pads and best-fit packing. Seconds are those of the trainer's steps without the
-first; memory is the process' peak (on a GPU: the allocator's). Prints a table and ratios; nothing is asserted.
+examples a chain, K passages of 100 tokens a step, cumulative targets. TRL's SFTTrainer has completion-only labels and
+its best settings, a row an example without pads and best-fit packing. With --loss logits a teacher of the same model
+runs along, forward KL alone at temperature 1, and TRL's trainer is GKD's, off-policy. Seconds are those of the
+trainer's steps without the first; memory is the process' peak (on a GPU: the allocator's). Prints a table and ratios;
+nothing is asserted.
 """
 
 from __future__ import annotations
@@ -42,19 +44,21 @@ def main() -> None:
     parser.add_argument("--chains", type=int, default=3, help="chains that are timed, after one that warms up")
     parser.add_argument("--batch", type=int, default=1, help="chains a batch")
     parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
-    parser.add_argument("--contender", choices=CONTENDERS, help="measure this one alone, here, and print JSON")
+    parser.add_argument("--loss", choices=CONTENDERS, default="cross-entropy")
+    parser.add_argument("--contender", help="measure this one alone, here, and print JSON")
     options = parser.parse_args()
     if options.contender:
-        print(json.dumps(CONTENDERS[options.contender](options)))
+        print(json.dumps(CONTENDERS[options.loss][options.contender](options)))
         return
-    here = [name for name in CONTENDERS if "TRL" not in name or util.find_spec("trl")]
-    if len(here) < len(CONTENDERS):
+    contenders = CONTENDERS[options.loss]
+    here = [name for name in contenders if "TRL" not in name or util.find_spec("trl")]
+    if len(here) < len(contenders):
         print("trl is not installed: without it there is nothing to compare with\n")
     found = {name: _measured(name, options) for name in here}
     versions, hardware, _ = describe_environment()
     print(f"{hardware}; torch {versions['torch']}, transformers {versions['transformers']}")
     shape = f"S = {options.steps}, K = {options.top_k}, {options.chains} chains timed, {options.batch} a batch"
-    print(f"{shape}, {options.dtype}\n")
+    print(f"{shape}, {options.dtype}, loss {options.loss}\n")
     ours = found["steper"]
     print("| contender | tokens a chain | seconds a chain | times as long | peak memory | model FLOPs utilisation |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
@@ -94,7 +98,7 @@ def examples_of(chain: int, steps: int, top_k: int) -> list[tuple[list[int], lis
 
 def ours(options: argparse.Namespace, *, packed: bool = True) -> dict[str, float]:
     """Step-tree packing, or with `packed` false our own trainer with a row an example."""
-    from steper_core.config import TrainSection
+    from steper_core.config import LogitSection, TrainSection
     from steper_core.examples import ChainRows
     from steper_core.packing import TokenExample, pack
     from steper_core.run_records import RunKind
@@ -112,70 +116,108 @@ def ours(options: argparse.Namespace, *, packed: bool = True) -> dict[str, float
         chains.append(ChainRows(f"q{number}", rows))
     clock = _Clock()
     settings = TrainSection(
-        epochs=1, batch_chains=options.batch, dtype=options.dtype, warmup_share=0.0, forward_tokens=1
+        epochs=1,
+        batch_chains=options.batch,
+        dtype=options.dtype,
+        warmup_share=0.0,
+        forward_tokens=1,
+        loss=options.loss,
+        logits=LogitSection(temperature=1.0, mix=1.0),
     )
     base = _model(options)
+    teacher = base if options.loss == "logits" else None
     with (
         tempfile.TemporaryDirectory() as folder,
         open_run(Path(folder) / "run", kind=RunKind.TRAIN, config={}, dataset="", model="") as run,
     ):
-        train_student(Models(base, str(base)), chains, [], settings, seed=0, run=run, on_progress=clock.tick)
+        train_student(
+            Models(base, str(base), teacher, str(base)), chains, [], settings, seed=0, run=run, on_progress=clock.tick
+        )
     tokens = sum(len(row) for chain in chains for row in chain.rows) / len(chains)
     return _figures(clock, options, tokens, base)
 
 
-def trl(options: argparse.Namespace, *, packing: bool) -> dict[str, float]:
+def sft(options: argparse.Namespace, *, packing: bool) -> dict[str, float]:
     """TRL's SFTTrainer: a row an example, or examples packed into rows as long as the longest."""
-    from datasets import Dataset
-    from transformers import AutoTokenizer, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    rows = [
-        {"input_ids": [*prompt, *target], "labels": [*[-100] * len(prompt), *target]}
-        for number in range(options.chains + options.batch)
-        for prompt, target in examples_of(number, options.steps, options.top_k)
-    ]
+    base, rows, clock = _model(options), _trl_rows(options), _Clock()
     longest = max(len(row["input_ids"]) for row in rows)
-    clock = _Clock()
-
-    class Tick(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            clock.tick(state.global_step, state.max_steps)
-
-    base = _model(options)
     tokens = sum(len(row["input_ids"]) for row in rows) / (options.chains + options.batch)
     # As many tokens an optimizer step as the other contenders have.
     rows_a_step = max(1, round(options.batch * tokens / longest)) if packing else options.batch * options.steps
     with tempfile.TemporaryDirectory() as folder:
-        trainer = SFTTrainer(
-            model=str(base),
-            args=SFTConfig(
-                output_dir=folder,
-                num_train_epochs=1,
-                per_device_train_batch_size=1,
-                gradient_accumulation_steps=rows_a_step,
-                max_length=longest,
-                packing=packing,
-                bf16=options.dtype == "bfloat16",
-                use_cpu=not _cuda(),
-                model_init_kwargs={"dtype": "float32"},
-                gradient_checkpointing=False,
-                save_strategy="no",
-                logging_strategy="no",
-                report_to="none",
-                disable_tqdm=True,
-                learning_rate=5e-5,
-            ),
-            train_dataset=Dataset.from_list(rows),
-            processing_class=AutoTokenizer.from_pretrained(base),
-            callbacks=[Tick()],
-        )
+        arguments = _trl_arguments(options, folder, rows_a_step)
+        settings = SFTConfig(**arguments, max_length=longest, packing=packing)
+        trainer = SFTTrainer(str(base), settings, **_trl_material(base, rows, clock))
         count = len(trainer.train_dataset)
         trainer.train()
     if packing:
         # Rows hold parts of chains: the timed ones stand for as many chains as their share of all rows.
         options.chains = (count - rows_a_step) / count * (options.chains + options.batch)
     return _figures(clock, options, tokens, base)
+
+
+def gkd(options: argparse.Namespace) -> dict[str, float]:
+    """TRL's GKDTrainer off-policy, a row an example."""
+    import torch
+    from trl.experimental.gkd import GKDConfig, GKDTrainer
+
+    def collate(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+        (row,) = rows
+        found = {name: torch.tensor([values]) for name, values in row.items()}
+        return {**found, "attention_mask": torch.ones_like(found["input_ids"])}
+
+    base, rows, clock = _model(options), _trl_rows(options), _Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = _trl_arguments(options, folder, options.batch * options.steps)
+        arguments["teacher_model_init_kwargs"] = {"dtype": "bfloat16" if options.dtype == "bfloat16" else "float32"}
+        settings = GKDConfig(**arguments, lmbda=0.0, beta=0.0, temperature=1.0)
+        material = _trl_material(base, rows, clock)
+        GKDTrainer(str(base), str(base), settings, data_collator=collate, **material).train()
+    tokens = sum(len(row["input_ids"]) for row in rows) / (options.chains + options.batch)
+    return _figures(clock, options, tokens, base)
+
+
+def _trl_rows(options: argparse.Namespace) -> list[dict[str, list[int]]]:
+    return [
+        {"input_ids": [*prompt, *target], "labels": [*[-100] * len(prompt), *target]}
+        for number in range(options.chains + options.batch)
+        for prompt, target in examples_of(number, options.steps, options.top_k)
+    ]
+
+
+def _trl_arguments(options: argparse.Namespace, folder: str, rows_a_step: int) -> dict[str, Any]:
+    return {
+        "output_dir": folder,
+        "num_train_epochs": 1,
+        "per_device_train_batch_size": 1,
+        "gradient_accumulation_steps": rows_a_step,
+        "bf16": options.dtype == "bfloat16",
+        "use_cpu": not _cuda(),
+        "model_init_kwargs": {"dtype": "float32"},
+        "gradient_checkpointing": False,
+        "save_strategy": "no",
+        "logging_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "learning_rate": 5e-5,
+    }
+
+
+def _trl_material(base: Path, rows: list[dict[str, list[int]]], clock: _Clock) -> dict[str, Any]:
+    from datasets import Dataset
+    from transformers import AutoTokenizer, TrainerCallback
+
+    class Tick(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            clock.tick(state.global_step, state.max_steps)
+
+    return {
+        "train_dataset": Dataset.from_list(rows),
+        "processing_class": AutoTokenizer.from_pretrained(base),
+        "callbacks": [Tick()],
+    }
 
 
 class _Clock:
@@ -266,11 +308,18 @@ def _random_model() -> Path:
     return folder
 
 
-CONTENDERS: dict[str, Callable[[argparse.Namespace], dict[str, float]]] = {
-    "steper": lambda options: ours(options),
-    "steper, a row an example": lambda options: ours(options, packed=False),
-    "TRL, a row an example": lambda options: trl(options, packing=False),
-    "TRL, packed": lambda options: trl(options, packing=True),
+CONTENDERS: dict[str, dict[str, Callable[[argparse.Namespace], dict[str, float]]]] = {
+    "cross-entropy": {
+        "steper": lambda options: ours(options),
+        "steper, a row an example": lambda options: ours(options, packed=False),
+        "TRL, a row an example": lambda options: sft(options, packing=False),
+        "TRL, packed": lambda options: sft(options, packing=True),
+    },
+    "logits": {
+        "steper": lambda options: ours(options),
+        "steper, a row an example": lambda options: ours(options, packed=False),
+        "TRL's GKD, a row an example": gkd,
+    },
 }
 
 
