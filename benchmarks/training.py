@@ -47,10 +47,12 @@ def main() -> None:
     parser.add_argument("--loss", choices=CONTENDERS, default="cross-entropy")
     parser.add_argument("--contender", help="measure this one alone, here, and print JSON")
     options = parser.parse_args()
-    if options.contender:
-        print(json.dumps(CONTENDERS[options.loss][options.contender](options)))
-        return
     contenders = CONTENDERS[options.loss]
+    if options.contender:
+        if options.contender not in contenders:
+            parser.error(f"--contender with --loss {options.loss} is one of: {'; '.join(contenders)}")
+        print(json.dumps(contenders[options.contender](options)))
+        return
     here = [name for name in contenders if "TRL" not in name or util.find_spec("trl")]
     if len(here) < len(contenders):
         print("trl is not installed: without it there is nothing to compare with\n")
@@ -143,7 +145,7 @@ def sft(options: argparse.Namespace, *, packing: bool) -> dict[str, float]:
 
     base, rows, clock = _model(options), _trl_rows(options), _Clock()
     longest = max(len(row["input_ids"]) for row in rows)
-    tokens = sum(len(row["input_ids"]) for row in rows) / (options.chains + options.batch)
+    tokens = _tokens_a_chain(options, rows)
     # As many tokens an optimizer step as the other contenders have.
     rows_a_step = max(1, round(options.batch * tokens / longest)) if packing else options.batch * options.steps
     with tempfile.TemporaryDirectory() as folder:
@@ -171,12 +173,15 @@ def gkd(options: argparse.Namespace) -> dict[str, float]:
     base, rows, clock = _model(options), _trl_rows(options), _Clock()
     with tempfile.TemporaryDirectory() as folder:
         arguments = _trl_arguments(options, folder, options.batch * options.steps)
-        arguments["teacher_model_init_kwargs"] = {"dtype": "bfloat16" if options.dtype == "bfloat16" else "float32"}
-        settings = GKDConfig(**arguments, lmbda=0.0, beta=0.0, temperature=1.0)
+        teacher = {"dtype": options.dtype}
+        settings = GKDConfig(**arguments, teacher_model_init_kwargs=teacher, lmbda=0.0, beta=0.0, temperature=1.0)
         material = _trl_material(base, rows, clock)
         GKDTrainer(str(base), str(base), settings, data_collator=collate, **material).train()
-    tokens = sum(len(row["input_ids"]) for row in rows) / (options.chains + options.batch)
-    return _figures(clock, options, tokens, base)
+    return _figures(clock, options, _tokens_a_chain(options, rows), base)
+
+
+def _tokens_a_chain(options: argparse.Namespace, rows: list[dict[str, list[int]]]) -> float:
+    return sum(len(row["input_ids"]) for row in rows) / (options.chains + options.batch)
 
 
 def _trl_rows(options: argparse.Namespace) -> list[dict[str, list[int]]]:

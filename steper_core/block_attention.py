@@ -60,8 +60,8 @@ class _Blocks(torch.autograd.Function):
         for start, stop, seen in _blocks(n, key.shape[1]):
             own, keys, values = query[:, :, start:stop], key[:, :seen], value[:, :seen]
             of_block = of_mixed[start:stop].permute(1, 2, 0, 3).reshape(groups, -1, size)
+            scores = _scores(own, keys).requires_grad_()
             with torch.enable_grad():
-                scores = _scores(own, keys).requires_grad_()
                 weights = scores.softmax(-1)
             (of_scores,) = torch.autograd.grad(weights, scores, torch.bmm(of_block, values.mT))
             of_query[:, :, start:stop] = torch.bmm(of_scores, keys).view_as(own)
